@@ -1,0 +1,1 @@
+"""ntkc: a compiler from network descriptions to proven, jitted infinite-width kernels."""

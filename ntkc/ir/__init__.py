@@ -1,0 +1,1 @@
+"""The forms a program takes, one file each: syntax, network, recursion, program."""
