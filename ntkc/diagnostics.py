@@ -19,15 +19,18 @@ class Diagnostic:
     severity: str = "error"
 
     def __str__(self) -> str:
+        head = f"{self.severity}[{self.code}]: {self.message}"
+        if self.span.source.text == "":  # about a file as a whole
+            return "\n".join([head, f"  --> {self.span.source.name}", *([f"   = help: {self.help}"] * bool(self.help))])
         line, column = self.span.source.position(self.span.start)
         text = self.span.source.line(line)
-        number, width = str(line), len(str(line))
+        number, width = f" {line}", len(str(line)) + 1
         shown, lead = _window(text, column - 1)
         length = max(1, min(self.span.end - self.span.start, len(shown) - lead))
         caret = (" " * lead + "^" * length + " " + self.label).rstrip()
         rows = [
-            f"{self.severity}[{self.code}]: {self.message}",
-            f"{' ' * width} --> {self.span.source.name}:{line}:{column}",
+            head,
+            f"{' ' * width}--> {self.span.source.name}:{line}:{column}",
             f"{' ' * width} |",
             f"{number} | {shown}".rstrip(),
             f"{' ' * width} | {caret}",

@@ -1,0 +1,1 @@
+"""Vocabulary: scalar functions, one line of formula each. `ntkc.vocabulary` finds them."""

@@ -1,0 +1,1 @@
+"""Expectations of functions of jointly Gaussian numbers. Knows nothing of networks."""

@@ -1,0 +1,58 @@
+"""Antiderivatives in c over the span of `c^i S^j T^t`, S = sqrt(p - q c^2), T = integral of dc/S = asin(c sqrt(q/p))/sqrt(q).
+
+Every integrand of a Price chain lives in this span, and so does its antiderivative; j is odd, or t = 1 and then j = 0. The
+coefficients are rational functions over `FIELD`, whose p and q stay symbols while integrating.
+"""
+
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+import sympy as sp
+
+FIELD, VARIANCE_U, VARIANCE_V, P, Q, SCALE_U, SCALE_V = sp.field("a, b, p, q, g, h", sp.QQ)
+"""Rational functions of the variances a, b of u and v, of p and q, and of the squared scales g, h of their erfs."""
+
+Rational: TypeAlias = Any
+"""An element of `FIELD` (SymPy has no public type for it)."""
+Key = tuple[int, int, int]
+Span = dict[Key, Rational]
+"""Coefficient of c^i S^j T^t for each key (i, j, t)."""
+
+
+def antiderivative(integrand: Span) -> Span:
+    """An antiderivative in c."""
+    return add(_integral(key, k) for key, k in integrand.items())
+
+
+def add(parts: Iterable[Span]) -> Span:
+    """The sum, without zero entries."""
+    total: Span = {}
+    for part in parts:
+        for key, k in part.items():
+            total[key] = total.get(key, FIELD.zero) + k
+    return {key: k for key, k in total.items() if k != 0}
+
+
+def scale(part: Span, factor: Rational) -> Span:
+    return {key: k * factor for key, k in part.items()}
+
+
+def _integral(key: Key, k: Rational) -> Span:
+    i, j, t = key
+    if t:  # by parts; T' = 1/S
+        return add([{(i + 1, 0, 1): k / (i + 1)}, _integral((i + 1, -1, 0), -k / (i + 1))])
+    if i == 1:  # d(S^(j+2)) = -q (j+2) c S^j dc
+        return {(0, j + 2, 0): -k / (Q * (j + 2))}
+    if i >= 2:  # c^2 = (p - S^2)/q
+        return add([_integral((i - 2, j, 0), k * P / Q), _integral((i - 2, j + 2, 0), -k / Q)])
+    return _power_of_root(j, k)
+
+
+def _power_of_root(j: int, k: Rational) -> Span:
+    """Integral of S^j, j odd: d(c S^j) = (j+1) S^j - j p S^(j-2), read upwards or downwards."""
+    if j == -1:
+        return {(0, 0, 1): k}
+    if j > 0:
+        return add([{(1, j, 0): k / (j + 1)}, _power_of_root(j - 2, k * j * P / (j + 1))])
+    up = j + 2
+    return add([{(1, up, 0): -k / (up * P)}, _power_of_root(up, k * (up + 1) / (up * P))])

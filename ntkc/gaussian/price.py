@@ -1,0 +1,184 @@
+"""E f(u) g(v) for jointly Gaussian u, v in closed form, by Price's theorem (Price 1958):
+
+    d/dc E f(u) g(v) = E f'(u) g'(v)        (u, v) ~ N(0, [[a, c], [c, b]]).
+
+Differentiate until both sides are elementary, take that expectation, integrate back over c; the constants are the values at
+c = 0, where u and v are independent. The chain itself is the certificate.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cache
+
+import sympy as sp
+
+from ntkc.gaussian.exponential import gather
+from ntkc.gaussian.antiderivative import FIELD, SCALE_U, SCALE_V, Rational, Span, antiderivative
+from ntkc.gaussian.elementary import Side, bottom, exponentials, slope, tilt
+from ntkc.gaussian.moments import A, B, C, mean_of_terms
+from ntkc.gaussian.terms import NotClosed, Term, Terms, decompose, differentiate
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """One pair of terms: E f(u) g(v) = weight E[f0(u) g0(v) exp(quadratics)].
+
+    `links[i]` is E f0^(i)(u) g0^(i)(v) under N(0, [[a, c], [c, b]]), the last one elementary. With `tilted`, the Gaussian
+    factors exp(q z^2) of f and g were moved into the covariance (det, a, b, c) first.
+    """
+
+    f: sp.Expr
+    g: sp.Expr
+    weight: sp.Expr
+    links: tuple[sp.Expr, ...]
+    quadratics: tuple[sp.Expr, sp.Expr] = (sp.S.Zero, sp.S.Zero)
+    tilted: tuple[sp.Expr, sp.Expr, sp.Expr, sp.Expr] | None = None
+
+    @property
+    def value(self) -> sp.Expr:
+        if self.tilted is None:
+            return self.weight * self.links[0]
+        det, a, b, c = self.tilted
+        return self.weight * self.links[0].subs({A: a, B: b, C: c}, simultaneous=True) / sp.sqrt(det)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """`value` is E f(u) g(v) in the symbols a, b, c, the sum of the chains' values."""
+
+    f: sp.Expr
+    g: sp.Expr
+    value: sp.Expr
+    chains: tuple[Chain, ...]
+
+
+@cache
+def expectation(f: sp.Expr, g: sp.Expr) -> Expectation:
+    """E f(u) g(v) of two functions of the symbol `Z`; NotClosed where some pair of terms has no chain."""
+    pairs = [(s, t) for s in decompose(f) for t in decompose(g)]
+    smooth = [(s, t) for s, t in pairs if _exponential(s) and _exponential(t)]
+    chains = [_chain(s, t) for s, t in pairs if not (_exponential(s) and _exponential(t))]
+    value = _tidy(sp.Add(*(chain.value for chain in chains)))
+    if smooth:
+        part = gather([exponentials(s, t) for s, t in smooth])
+        left, right = (sp.Add(*dict.fromkeys(pair[i].expr() for pair in smooth)) for i in (0, 1))
+        chains.append(Chain(left, right, sp.S.One, (part,)))
+        value += part
+    return Expectation(f, g, value, tuple(chains))
+
+
+def _exponential(term: Term) -> bool:
+    return not (term.step or term.scale)
+
+
+def _chain(s: Term, t: Term) -> Chain:
+    if s.linear or t.linear:
+        raise NotClosed("a sine, cosine or exponential times a step or an erf: its expectation is not elementary")
+    quadratics = s.quadratic, t.quadratic
+    plain = tuple(replace(term, coefficient=sp.S.One, quadratic=sp.S.Zero) for term in (s, t))
+    tilted = tilt(s, t) if any(quadratics) else None
+    links = _links(*plain)
+    return Chain(plain[0].expr(), plain[1].expr(), s.coefficient * t.coefficient, links, quadratics, tilted)
+
+
+@cache
+def _links(s: Term, t: Term) -> tuple[sp.Expr, ...]:
+    for term, other in ((s, t), (t, s)):
+        if term.step and term.scale and not _exponential(other):
+            raise NotClosed("a step times an erf on one side and a step or erf on the other: four-dimensional orthants")
+    if _exponential(s) or _exponential(t):
+        return _polynomial_links(s, t)
+    steps = max(s.power, t.power) + 1
+    span = bottom(_derivative(s, steps, SCALE_U), _derivative(t, steps, SCALE_V))
+    means = _means(s, t, steps)
+    spans, loose = [span], [sp.S.Zero]
+    for i in reversed(range(steps)):
+        spans.insert(0, antiderivative(spans[0]))
+        raised = sp.integrate(loose[0], C)
+        loose.insert(0, raised + _constant(means[i], spans[0], s, t))
+    return tuple(_to_expr(span, s, t) + rest for span, rest in zip(spans, loose, strict=True))
+
+
+def _means(s: Term, t: Term, steps: int) -> list[sp.Expr]:
+    """The values at c = 0 of the first links, where u and v are independent."""
+    left, right, means = (s,), (t,), list[sp.Expr]()
+    for _ in range(steps):
+        means.append(mean_of_terms(left, A) * mean_of_terms(right, B))
+        left, right = differentiate(left), differentiate(right)
+    return means
+
+
+def _polynomial_links(s: Term, t: Term) -> tuple[sp.Expr, ...]:
+    """One side is a polynomial: the chain ends in 0, and each link is a polynomial in c by Taylor's formula at c = 0."""
+    steps = min(term.power for term in (s, t) if _exponential(term)) + 1
+    means = [sp.simplify(mean) for mean in _means(s, t, steps)] + [sp.S.Zero]
+    return tuple(
+        sp.Add(*(mean * C**i / sp.factorial(i) for i, mean in enumerate(means[start:]))) for start in range(len(means))
+    )
+
+
+def _derivative(term: Term, steps: int, squared_scale: Rational) -> Side | tuple[tuple[Rational, int], ...]:
+    """The steps-th derivative of z^n H(z), over n!, or of z^n erf(r z), over 2r/sqrt(pi): see `_weight`."""
+    if term.step:
+        return steps - term.power - 1
+    flat: dict[int, Rational] = {}  # Leibniz: sum over how many derivatives fall on z^n, at least one on erf
+    gauss: Side = ((FIELD.one, 0),)
+    for falls_on_erf in range(1, steps + 1):
+        falls_on_power = steps - falls_on_erf
+        if falls_on_power <= term.power:
+            count = int(sp.binomial(steps, falls_on_erf) * sp.ff(term.power, falls_on_power))
+            for k, n in gauss:
+                power = n + term.power - falls_on_power
+                flat[power] = flat.get(power, FIELD.zero) + k * count
+        gauss = slope(gauss, squared_scale)
+    return tuple((k, power) for power, k in flat.items() if k != 0)
+
+
+def _weight(s: Term, t: Term) -> sp.Expr:
+    """What `bottom` leaves out: the densities at 0 and the leading coefficients of the derivatives."""
+    factors = (sp.factorial(term.power) if term.step else 2 * term.scale / sp.sqrt(sp.pi) for term in (s, t))
+    return sp.Mul(*factors) / sp.sqrt(2 * sp.pi) ** (int(s.step) + int(t.step))
+
+
+def _radicand(s: Term, t: Term) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
+    """(p, q, sqrt(q)) of S; the root carries the signs of the scales."""
+    if s.step and t.step:
+        return A * B, sp.S.One, sp.S.One
+    if s.step or t.step:
+        scale, own, other = (t.scale, B, A) if s.step else (s.scale, A, B)
+        return other * (1 + 2 * scale**2 * own), 2 * scale**2, sp.sqrt(2) * scale
+    p = (1 + 2 * s.scale**2 * A) * (1 + 2 * t.scale**2 * B)
+    return p, 4 * s.scale**2 * t.scale**2, 2 * s.scale * t.scale
+
+
+def _constant(mean: sp.Expr, span: Span, s: Term, t: Term) -> sp.Expr:
+    """What the antiderivative lacks at c = 0; most often nothing."""
+    gap = mean - _to_expr(span, s, t, at=sp.S.Zero)
+    point = {symbol: sp.Rational(37 + 4 * i, 41) for i, symbol in enumerate(sorted(gap.free_symbols, key=str))}
+    return sp.S.Zero if abs(gap.evalf(30, subs=point)) < sp.Float("1e-24") else sp.simplify(gap)
+
+
+def _to_expr(span: Span, s: Term, t: Term, at: sp.Expr = C) -> sp.Expr:
+    """As an expression at c = at, T written with atan2(c sqrt(q), S), which keeps its digits where S is small."""
+    p, q, root_q = _radicand(s, t)
+    values = dict(zip(FIELD.symbols, (A, B, p, q, s.scale**2, t.scale**2), strict=True))
+    root = sp.sqrt(p - q * at**2)
+    angle = sp.atan2(at * root_q, root) / root_q
+    weight = _weight(s, t)
+    return sp.Add(
+        *(
+            weight * sp.factor(k.as_expr().subs(values)) * at**i * root**j * angle**turn
+            for (i, j, turn), k in span.items()
+            if at != 0 or (i == 0 and turn == 0)
+        )
+    )
+
+
+def _tidy(value: sp.Expr) -> sp.Expr:
+    """Like powers of S and the angle gathered, with factored coefficients."""
+    roots = {node for node in value.atoms(sp.Pow) if node.has(C) and not node.exp.is_Integer}
+    angles = {node for node in value.atoms(sp.atan2) if node.has(C)}
+    names = {atom: sp.Dummy() for atom in sorted(roots | angles, key=sp.default_sort_key)}
+    back = {name: atom for atom, name in names.items()}
+    flat = value.xreplace(names)
+    parts = sp.collect(sp.expand(flat), list(back), evaluate=False)
+    return sp.Add(*(sp.factor(k) * key for key, k in parts.items())).xreplace(back)

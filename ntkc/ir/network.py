@@ -1,0 +1,158 @@
+"""What was meant: a tensor program in single-assignment form, with weight identities, and loops kept as loops.
+
+Every value is a vector over channels (whose number goes to infinity) at each position of an index grid. Nodes refer to their
+operands by index into `Network.nodes`; an operand always stands before its user.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
+
+import sympy as sp
+
+from ntkc.ir.layer import Map, Weighted
+from ntkc.source import Span
+
+
+class Law(Enum):
+    """What is known of one coordinate of a value in the limit (MATH: `data`, `G`, `X`)."""
+
+    DATA = "raw input"
+    GAUSSIAN = "Gaussian"
+    FUNCTION = "a function of Gaussian values"
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """Sizes of the position axes (none for a vector) and of the raw channel axis, None where known only at run time."""
+
+    positions: tuple[int | None, ...] = ()
+    channels: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A hyperparameter: its symbol (with the sign its domain grants), default and domain."""
+
+    symbol: sp.Symbol
+    default: sp.Expr
+    domain: sp.Interval
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a node comes from and the loop (index into `Network.loops`) whose body it stands in."""
+
+    span: Span = field(compare=False, repr=False)
+    loop: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InputNode:
+    name: str
+    type: Type
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedNode:
+    """A layer with random weights. Equal `weight` means the same weights; inside a loop they are fresh at each turn unless
+    `tied`, that is, named outside of it."""
+
+    layer: Weighted
+    weight: str
+    tied: bool
+    operand: int
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class MapNode:
+    """A layer that is linear in its operand, with coefficients that are deterministic in the limit."""
+
+    layer: Map
+    operand: int
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class CombineNode:
+    """Sum of coefficient times value."""
+
+    terms: tuple[tuple[sp.Expr, int], ...]
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class NonlinearNode:
+    """One scalar function, coordinatewise; `symbols` stand in `function` for the Gaussian operands."""
+
+    function: sp.Expr
+    symbols: tuple[sp.Symbol, ...]
+    operands: tuple[int, ...]
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedNode:
+    """The value of a loop's slot at the start of a turn."""
+
+    loop: int
+    slot: int
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class FinalNode:
+    """The value of a loop's slot after the last turn."""
+
+    loop: int
+    slot: int
+    origin: Origin
+
+
+Node: TypeAlias = InputNode | WeightedNode | MapNode | CombineNode | NonlinearNode | CarriedNode | FinalNode
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A name carried from turn to turn: its value before the loop and at the end of a turn."""
+
+    name: str
+    initial: int
+    following: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """`repeat count`; its body is the nodes whose origin names it."""
+
+    count: int
+    slots: tuple[Slot, ...]
+    parent: int | None
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    name: str
+    nodes: tuple[Node, ...]
+    loops: tuple[Loop, ...]
+    laws: tuple[Law, ...]
+    parameters: tuple[Parameter, ...]
+    outputs: tuple[tuple[str, int], ...]
+    functions: tuple[tuple[sp.Expr, str], ...] = ()
+    """Names for scalar functions of the symbol `gaussian.terms.Z`, for messages and for the emitted code."""
+
+    def operands(self, index: int) -> tuple[int, ...]:
+        """The nodes that a node reads, not following loops."""
+        match self.nodes[index]:
+            case WeightedNode(operand=operand) | MapNode(operand=operand):
+                return (operand,)
+            case CombineNode(terms=terms):
+                return tuple(operand for _, operand in terms)
+            case NonlinearNode(operands=operands):
+                return operands
+            case _:
+                return ()

@@ -1,0 +1,29 @@
+"""Dropout while training, inverted: each unit is kept with probability `keep` and then divided by it (Srivastava et al. 2014)."""
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+from ntkc.ir.layer import Map, Moments, Sample, number
+
+
+@dataclass(frozen=True)
+class Dropout(Map):
+    """Masks of different samples are independent, so only the second moment of a sample with itself grows, by 1/keep."""
+
+    name = "dropout"
+    keeps_gaussian = False
+
+    keep: sp.Expr = number(positive=True)
+
+    def problem(self) -> str:
+        return "`keep` is a probability: more than 0, at most 1" if (self.keep > 1) == True or (self.keep <= 0) == True else ""  # noqa: E712
+
+    def factor(self, own: Moments) -> sp.Expr:
+        return sp.S.One
+
+    def coincident(self) -> sp.Expr:
+        return 1 / self.keep
+
+    def sample(self) -> Sample:
+        return Sample("_dropout", (self.keep,))
