@@ -165,7 +165,7 @@ def missing_expression(m: Mistake) -> Diagnostic | None:
         help = _GO_ON if m.goes_on else ""
         message = f"`{m.before}` needs an expression after it"
         return _error(m, "missing-expression", message, f"found {described(m)}", help)
-    help = form(m)
+    help = form(m) if m.index == m.start + 1 else ""
     return _error(m, "missing-expression", f"expected an expression, found {described(m)}", "", help)
 
 

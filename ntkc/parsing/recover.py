@@ -59,10 +59,10 @@ class Mistake:
 
 
 def _deeper(source: Source, token: Token, other: Token) -> bool:
-    """Whether a word begins further right than another."""
-    starts = [word.start_pos or 0 for word in (token, other)]
-    columns = [start - source.text.rfind("\n", 0, start) for start in starts]
-    return columns[0] > columns[1]
+    """Whether a word stands on a later line than another, and further right."""
+    here, there = token.start_pos or 0, other.start_pos or 0
+    columns = [start - source.text.rfind("\n", 0, start) for start in (here, there)]
+    return columns[0] > columns[1] and "\n" in source.text[there:here]
 
 
 Explain = Callable[[Mistake], Diagnostic]
@@ -177,8 +177,8 @@ class Recovery:
         cut_short = tokens[index].type == "_END"
         while index < len(tokens) and tokens[index].type != "LBRACE":
             following = tokens[index + 1] if index + 1 < len(tokens) else tokens[index]
-            belongs = following.type == "LBRACE" or (cut_short and _deeper(self.source, following, first))
-            if tokens[index].type == "_END" and not belongs:
+            indented = cut_short and following.type != "RBRACE" and _deeper(self.source, following, first)
+            if tokens[index].type == "_END" and not indented and following.type != "LBRACE":
                 break
             index += 1
         return index

@@ -1,6 +1,7 @@
 """Nodes -> text: expressions with no more parentheses than they need, and the first line of each statement."""
 
 from collections.abc import Callable, Iterable
+from typing import cast
 
 from ntkc.ir.syntax import (
     Activation,
@@ -145,7 +146,7 @@ def _declaration(node: Input | Param | Const | Option | Layer | Assign, root: Ro
             states = ", ".join(_named(state, root) for state in scan.states)
             return f"{name} = scan {scan.item.id} in {root(scan.sequence)}, {states}"
         case Assign(value=value):
-            return f"{name} = {root(value)}"
+            return f"{name} = {root(cast(Expr, value))}"  # mypy does not narrow by the case above
 
 
 def _parameters(parameters: tuple[Parameter, ...]) -> str:

@@ -107,8 +107,8 @@ def _first_lines(part: Item | Statement, pad: str, opens: bool) -> list[str]:
 
 def _body(part: Item | Statement) -> tuple[Statement, ...] | None:
     match part:
-        case Arch() | Block() | Repeat() | Assign(value=Scan() as part):
-            return part.body
+        case Arch(body=body) | Block(body=body) | Repeat(body=body) | Assign(value=Scan(body=body)):
+            return body
         case _:
             return None
 

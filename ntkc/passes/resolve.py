@@ -1,0 +1,90 @@
+"""File -> Network: what every name means, and every error of name, type, shape and validity."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ntkc.diagnostics import ArchError, Diagnostic, did_you_mean
+from ntkc.ir import syntax as ast
+from ntkc.ir.network import Network
+from ntkc.passes.parse import parse
+from ntkc.passes.read import read
+from ntkc.resolving.builder import Builder
+from ntkc.resolving.scope import Scope
+from ntkc.resolving.statements import Statements
+from ntkc.vocabulary import layer_types, scalar_functions
+
+
+def resolve(file: ast.File, name: str | None = None, overrides: Mapping[str, str] | None = None) -> Network:
+    """The network of one `arch` (by default the only one, or the last)."""
+    arch = _choose(file, name)
+    scope = Scope()
+    problems = _define(file, scope, ())
+    builder = Builder()
+    statements = Statements(builder, dict(overrides or {}))
+    statements.run(arch.body, scope)
+    problems += statements.problems
+    if not problems and statements.output_span is None:
+        help = "end it with `output h |> dense`"
+        problems.append(Diagnostic("missing-output", f"`{arch.name.id}` has no output", arch.name.span, help=help))
+    unknown = set(statements.overrides) - set(scope.constants)
+    problems += [_unknown_override(n, scope, arch) for n in sorted(unknown) if not problems]
+    if problems:
+        raise ArchError(sorted(problems, key=lambda d: (d.span.source.name, d.span.start)))
+    loops = tuple(loop for loop in builder.loops if loop is not None)
+    named = tuple(statements.named.items())
+    nodes, laws = tuple(builder.nodes), tuple(builder.laws)
+    return Network(arch.name.id, nodes, loops, laws, tuple(statements.parameters), tuple(statements.outputs), named)
+
+
+def _choose(file: ast.File, name: str | None) -> ast.Arch:
+    arches = [item for item in file.items if isinstance(item, ast.Arch)]
+    chosen = [arch for arch in arches if name is None or arch.name.id == name]
+    if chosen:
+        return chosen[-1]
+    label = did_you_mean(name or "", [arch.name.id for arch in arches])
+    what = f"no architecture is named `{name}`" if name else "the file has no `arch`"
+    raise ArchError([Diagnostic("no-arch", what, file.span, label, "" if arches else "write `arch NAME { ... }`")])
+
+
+def _unknown_override(name: str, scope: Scope, arch: ast.Arch) -> Diagnostic:
+    label = did_you_mean(name, scope.constants) or "this architecture has no such name"
+    return Diagnostic("unknown-name", f"`--set {name}`: no param or const is named `{name}`", arch.name.span, label)
+
+
+def _define(file: ast.File, scope: Scope, chain: tuple[Path, ...]) -> list[Diagnostic]:
+    """Blocks and activations of a file and of those it uses."""
+    problems: list[Diagnostic] = []
+    for item in file.items:
+        if isinstance(item, ast.Use):
+            problems += _use(item, scope, chain)
+        elif isinstance(item, ast.Block | ast.Activation):
+            known = {*scope.blocks, *scope.activations, *layer_types(), *scalar_functions()}
+            if item.name.id in known:
+                label = "choose another name"
+                problems.append(Diagnostic("name-taken", f"`{item.name.id}` is already defined", item.name.span, label))
+            elif isinstance(item, ast.Block):
+                scope.blocks[item.name.id] = item
+            else:
+                scope.activations[item.name.id] = item
+    return problems
+
+
+def _use(use: ast.Use, scope: Scope, chain: tuple[Path, ...]) -> list[Diagnostic]:
+    here = Path(use.span.source.name).resolve()
+    path = (here.parent / use.path).resolve()
+    if path in (*chain, here):
+        return [Diagnostic("import-cycle", f'"{use.path}" leads back to this file', use.span, "this import closes a cycle")]
+    try:
+        source = read(path)
+    except ArchError as error:
+        return [Diagnostic(d.code, d.message, use.span, "used here") for d in error.diagnostics]
+    imported = Scope()
+    problems = _define(parse(source), imported, (*chain, here))
+    for name in use.names:
+        kinds = (scope.blocks, imported.blocks), (scope.activations, imported.activations)
+        for mine, theirs in kinds:  # a block may call its neighbours
+            mine.update({k: v for k, v in theirs.items() if k not in mine})  # type: ignore[attr-defined]
+        if name.id not in {**imported.blocks, **imported.activations}:
+            label = did_you_mean(name.id, [*imported.blocks, *imported.activations]) or "it has no such block or activation"
+            problems.append(Diagnostic("unknown-import", f'"{use.path}" does not define `{name.id}`', name.span, label))
+    return problems

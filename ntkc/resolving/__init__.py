@@ -1,0 +1,1 @@
+"""The parts of `passes/resolve.py`: names, expressions, layers, and the network under construction."""

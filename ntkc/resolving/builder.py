@@ -1,0 +1,208 @@
+"""The network under construction. A value in the program is a SymPy expression in the symbols of the nodes it reads, so that
+elementwise arithmetic, however it is written, gathers itself; it becomes a node where a layer, a loop or an output needs one.
+"""
+
+from dataclasses import replace
+
+import sympy as sp
+
+from ntkc.ir.layer import Map, Weighted
+from ntkc.ir.network import (
+    CarriedNode,
+    CombineNode,
+    FinalNode,
+    InputNode,
+    Law,
+    Loop,
+    MapNode,
+    Node,
+    NonlinearNode,
+    Origin,
+    Slot,
+    Type,
+    WeightedNode,
+)
+from ntkc.resolving.problem import fail
+from ntkc.source import Span
+
+
+class Builder:
+    """Grows the nodes; `laws` and `widths` run parallel to them."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.laws: list[Law] = []
+        self.widths: list[int | None] = []
+        self.loops: list[Loop | None] = []
+        self.loop: int | None = None
+        self._symbols: dict[sp.Symbol, int] = {}
+        self._made: dict[tuple[sp.Expr, int | None], int] = {}
+
+    def symbol(self, index: int) -> sp.Symbol:
+        name = sp.Symbol(f"v{index}", real=True)
+        self._symbols[name] = index
+        return name
+
+    def reads(self, value: sp.Expr) -> list[sp.Symbol]:
+        """The node symbols in a value, in node order; none for a number."""
+        return sorted((s for s in value.free_symbols if s in self._symbols), key=lambda s: self._symbols[s])
+
+    def node(self, symbol: sp.Symbol) -> int:
+        return self._symbols[symbol]
+
+    def law(self, symbol: sp.Symbol) -> Law:
+        return self.laws[self._symbols[symbol]]
+
+    def input(self, name: str, type: Type, span: Span) -> sp.Expr:
+        return self._add(InputNode(name, type, self._origin(span)), Law.DATA, type.channels)
+
+    def weighted(self, layer: Weighted, weight: str, tied: bool, value: sp.Expr, span: Span) -> sp.Expr:
+        operand = self.materialize(value, span)
+        width: int | None = getattr(layer, "width", None)
+        return self._add(WeightedNode(layer, weight, tied, operand, self._origin(span)), Law.GAUSSIAN, width)
+
+    def mapped(self, layer: Map, value: sp.Expr, span: Span) -> sp.Expr:
+        operand = self.materialize(value, span)
+        law = self.laws[operand]
+        law = law if law is Law.DATA or layer.keeps_gaussian else Law.FUNCTION
+        return self._add(MapNode(layer, operand, self._origin(span)), law, self.widths[operand])
+
+    def width(self, value: sp.Expr) -> int | None:
+        """The nominal number of channels."""
+        widths = [self.widths[self._symbols[s]] for s in self.reads(value)]
+        return widths[0] if widths else None
+
+    def carried(self, loop: int, slot: int, law: Law, width: int | None, span: Span) -> sp.Expr:
+        return self._add(CarriedNode(loop, slot, self._origin(span)), law, width)
+
+    def final(self, loop: int, slot: int, following: int, law: Law, span: Span) -> sp.Expr:
+        return self._add(FinalNode(loop, slot, self._origin(span)), law, self.widths[following])
+
+    def open_loop(self) -> int:
+        self.loops.append(None)
+        self.loop = len(self.loops) - 1
+        return self.loop
+
+    def close_loop(self, loop: int, count: int, slots: tuple[Slot, ...], parent: int | None, span: Span) -> None:
+        self.loops[loop] = Loop(count, slots, parent, span)
+        self.loop = parent
+
+    def checkpoint(self) -> tuple[int, int, int | None]:
+        return len(self.nodes), len(self.loops), self.loop
+
+    def rollback(self, point: tuple[int, int, int | None]) -> None:
+        """Forget what was built since the checkpoint."""
+        count, loops, self.loop = point
+        del self.nodes[count:], self.laws[count:], self.widths[count:], self.loops[loops:]
+        self._symbols = {s: i for s, i in self._symbols.items() if i < count}
+        self._made = {key: i for key, i in self._made.items() if i < count}
+
+    def apply(self, function: sp.Expr, dummies: tuple[sp.Symbol, ...], values: tuple[sp.Expr, ...], span: Span) -> sp.Expr:
+        """A scalar function of values; a sum under it becomes one Gaussian argument."""
+        arguments = [self._argument(value, span) for value in values]
+        return function.subs(dict(zip(dummies, arguments, strict=True)), simultaneous=True)
+
+    def materialize(self, value: sp.Expr, span: Span) -> int:
+        """The node of a value."""
+        symbols = self.reads(value)
+        if not symbols:
+            fail("no-value", "a number cannot stand for a value of the network here", span, "this is a number")
+        if value in self._symbols:
+            return self._symbols[value]
+        key = (value, self.loop)
+        if key not in self._made:
+            self._made[key] = self._gathered(sp.expand(value), symbols, span)
+        return self._made[key]
+
+    def _argument(self, value: sp.Expr, span: Span) -> sp.Expr:
+        """A linear combination of several Gaussians is one Gaussian."""
+        symbols = self.reads(value)
+        if len(symbols) > 1 and _is_linear(value, symbols) and all(self.law(s) is Law.GAUSSIAN for s in symbols):
+            return self.symbol(self.materialize(value, span))
+        return value
+
+    def _gathered(self, value: sp.Expr, symbols: list[sp.Symbol], span: Span) -> int:
+        if _is_linear(value, symbols):
+            return self._combine({s: value.coeff(s) for s in symbols}, span)
+        others = {s: value.coeff(s) for s in symbols if self.law(s) is not Law.GAUSSIAN}
+        rest = sp.expand(value - sp.Add(*(k * s for s, k in others.items())))
+        for symbol in others:
+            if rest.has(symbol) or any(self.reads(k) for k in others.values()):
+                self._refuse(symbol, span)
+        inner = self.reads(rest)
+        if not others:
+            return self._nonlinear(rest, inner, span)
+        index = self._nonlinear(rest, inner, span)
+        return self._combine({self.symbol(index): sp.S.One, **others}, span)
+
+    def _nonlinear(self, function: sp.Expr, symbols: list[sp.Symbol], span: Span) -> int:
+        dummies = tuple(sp.Symbol(f"z{i}", real=True) for i in range(len(symbols)))
+        body = function.xreplace(dict(zip(symbols, dummies, strict=True)))
+        node = NonlinearNode(body, dummies, tuple(self._symbols[s] for s in symbols), self._origin(span))
+        return self._symbols[self._add(node, Law.FUNCTION, self.width(function))]
+
+    def _combine(self, terms: dict[sp.Symbol, sp.Expr], span: Span) -> int:
+        laws = {self.law(s) for s in terms}
+        if Law.DATA in laws and len(laws) > 1:
+            raw = next(s for s in terms if self.law(s) is Law.DATA)
+            self._refuse(raw, span, mixed=True)
+        law = Law.FUNCTION if Law.FUNCTION in laws else laws.pop()
+        pairs = tuple((k, self._symbols[s]) for s, k in terms.items())
+        width = self.width(sp.Add(*terms))
+        return self._symbols[self._add(CombineNode(pairs, self._origin(span)), law, width)]
+
+    def _refuse(self, symbol: sp.Symbol, span: Span, mixed: bool = False) -> None:
+        if mixed:
+            fail(
+                "raw-plus-hidden",
+                "raw input is added to hidden channels",
+                span,
+                "the two have different numbers of channels, so the sum has no infinite-width limit",
+                "pass the input through a `dense` layer of its own first",
+            )
+        if self.law(symbol) is Law.DATA:
+            fail(
+                "nonlinear-input",
+                "a nonlinearity is applied to raw input",
+                span,
+                "this value comes from the input with no weighted layer in between",
+                "put a linear layer before it, such as `dense`",
+            )
+        fail(
+            "not-gaussian",
+            "a nonlinearity is applied to a value that is not Gaussian",
+            span,
+            "this value is not the output of a weighted layer",
+            "put a `dense` layer before it; its expectation has no closed form otherwise",
+        )
+
+    def _origin(self, span: Span) -> Origin:
+        return Origin(span, self.loop)
+
+    def _add(self, node: Node, law: Law, width: int | None) -> sp.Symbol:
+        self.nodes.append(node)
+        self.laws.append(law)
+        self.widths.append(width)
+        return self.symbol(len(self.nodes) - 1)
+
+    def with_fan_in(self, layer: Weighted, value: sp.Expr, standard: bool, span: Span | None) -> Weighted:
+        """The layer with its parameterization settled, and its nominal fan-in where that asks for one."""
+        kind = getattr(layer, "parameterization", None) or ("standard" if standard else "ntk")
+        fan_in = self.width(value) if kind == "standard" else None
+        if kind == "standard" and fan_in is None and span is not None:
+            fail(
+                "unknown-width",
+                "the standard parameterization needs the number of input channels",
+                span,
+                "the width of this layer's input is not known",
+                "give `width=` to the layer before it",
+            )
+        return replace(layer, parameterization=kind, fan_in=fan_in)  # type: ignore[call-arg]
+
+
+def _is_linear(value: sp.Expr, symbols: list[sp.Symbol]) -> bool:
+    """Homogeneous of degree one in the symbols."""
+    flat = sp.expand(value)
+    if any(flat.coeff(s).has(*symbols) for s in symbols):
+        return False
+    return sp.expand(flat - sp.Add(*(flat.coeff(s) * s for s in symbols))) == 0

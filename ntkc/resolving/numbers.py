@@ -1,0 +1,41 @@
+"""Numbers in the program, exact."""
+
+import sympy as sp
+
+from ntkc.resolving.problem import fail
+from ntkc.source import Span
+
+CONSTANTS = {"pi": sp.pi, "e": sp.E, "inf": sp.oo}
+LARGEST_EXPONENT = 10_000
+
+
+def literal(text: str, span: Span) -> sp.Expr:
+    """A written number as a rational."""
+    _, _, exponent = text.lower().partition("e")
+    if exponent and abs(int(exponent)) > LARGEST_EXPONENT:
+        fail("number-too-large", f"the number `{text}` is out of range", span, "its exponent is beyond 10000")
+    return sp.Rational(text)
+
+
+def arithmetic(op: str, left: sp.Expr, right: sp.Expr, span: Span) -> sp.Expr:
+    """left op right, with division by zero and towers of powers refused."""
+    if op == "/" and right == 0:
+        fail("division-by-zero", "division by zero", span, "the divisor is 0")
+    if op == "^":
+        return _power(left, right, span)
+    return {"+": left + right, "-": left - right, "*": left * right, "/": left / right if op == "/" else left}[op]
+
+
+def _power(base: sp.Expr, exponent: sp.Expr, span: Span) -> sp.Expr:
+    if base == 0 and exponent.is_negative:
+        fail("division-by-zero", "division by zero", span, "0 to a negative power")
+    if exponent.is_number and abs(exponent) > LARGEST_EXPONENT:
+        fail("number-too-large", "this power is out of range", span, "its exponent is beyond 10000")
+    return base**exponent
+
+
+def finite(value: sp.Expr, span: Span) -> sp.Expr:
+    """The value, if it is a finite real number or depends on parameters."""
+    if value.has(sp.zoo, sp.nan) or value.is_extended_real is False:
+        fail("not-a-number", "this expression is not a real number", span, f"its value is {value}")
+    return value

@@ -1,0 +1,226 @@
+"""Statements of an `arch` or block, run in order against a builder."""
+
+from dataclasses import replace
+
+import sympy as sp
+
+from ntkc.diagnostics import Diagnostic, did_you_mean
+from ntkc.ir import syntax as ast
+from ntkc.ir.layer import Weighted
+from ntkc.ir.network import Law, Parameter, Slot, Type
+from ntkc.resolving.builder import Builder
+from ntkc.resolving.expressions import Expressions
+from ntkc.resolving.numbers import literal
+from ntkc.resolving.problem import Problem, fail
+from ntkc.resolving.scope import POISON, NamedLayer, Scope
+from ntkc.source import Span
+from ntkc.vocabulary import layer_types
+
+LONGEST_REPEAT = 1_000_000
+RESTRICTION = [Law.GAUSSIAN, Law.FUNCTION, Law.DATA]
+
+
+class Statements(Expressions):
+    """Runs statements; collects what is wrong with them and goes on."""
+
+    def __init__(self, builder: Builder, overrides: dict[str, str]) -> None:
+        super().__init__(builder)
+        self.overrides = overrides
+        self.problems: list[Diagnostic] = []
+        self.parameters: list[Parameter] = []
+        self.outputs: list[tuple[str, int]] = []
+        self.output_span: Span | None = None
+        self._depth = 0
+
+    def run(self, body: tuple[ast.Statement, ...], scope: Scope) -> None:
+        for statement in body:
+            try:
+                self._statement(statement, scope)
+            except Problem as problem:
+                if problem.diagnostic is not None and problem.diagnostic not in self.problems:
+                    self.problems.append(problem.diagnostic)
+                for name in _defines(statement):
+                    scope.names[name] = POISON
+
+    def body(self, block: ast.Block, scope: Scope) -> sp.Expr:
+        *statements, last = block.body or (None,)
+        if not isinstance(last, ast.Return):
+            fail("missing-return", f"block `{block.name.id}` does not end in `return`", block.name.span)
+        self.run(tuple(s for s in statements if s is not None), scope)
+        return self.value(last.value, scope)
+
+    def _statement(self, statement: ast.Statement, scope: Scope) -> None:
+        match statement:
+            case ast.Input():
+                self._input(statement, scope)
+            case ast.Param():
+                self._param(statement, scope)
+            case ast.Const(name=name, value=value):
+                expr = self._override(name.id, name.span) or self.number(value, scope, f"`{name.id}`")
+                if expr.free_symbols:
+                    fail("not-constant", f"`{name.id}` depends on a parameter", value.span, help="use `param`, or a plain value")
+                scope.constants[name.id] = expr
+            case ast.Option():
+                self._option(statement)
+            case ast.Layer():
+                self._layer(statement, scope)
+            case ast.Assign(name=name, value=value):
+                if isinstance(value, ast.Scan):
+                    fail("not-supported-yet", "not supported yet: scan", value.span, "sequences are still to come")
+                scope.names[name.id] = self.value(value, scope)
+            case ast.Repeat():
+                self._repeat(statement, scope)
+            case ast.Output():
+                self._output(statement, scope)
+            case ast.Return(span=span):
+                fail("misplaced-return", "`return` stands outside of a block", span, help="an `arch` ends in `output`")
+
+    def _input(self, statement: ast.Input, scope: Scope) -> None:
+        kind, name = statement.type.name, statement.name
+        known = ["vector", "sequence", "image", "volume", "tokens", "graph"]
+        if kind.id not in known:
+            fail("unknown-type", f"no input type is named `{kind.id}`", kind.span, did_you_mean(kind.id, known))
+        if kind.id != "vector":
+            fail("not-supported-yet", f"not supported yet: {kind.id} inputs", kind.span, "only `vector(d)` so far")
+        if len(statement.type.sizes) != 1:
+            fail("wrong-arguments", "`vector` takes one size", statement.type.span, f"{len(statement.type.sizes)} given")
+        size = statement.type.sizes[0]
+        channels = None if isinstance(size, ast.Name) and size.id == "_" else self.integer(size, scope, "a size")
+        if channels is not None and channels < 1:
+            fail("bad-size", "a size must be positive", size.span, f"its value is {channels}")
+        scope.names[name.id] = self.builder.input(name.id, Type((), channels), statement.span)
+
+    def _param(self, statement: ast.Param, scope: Scope) -> None:
+        name = statement.name.id
+        domain = sp.Interval(-sp.oo, sp.oo)
+        if statement.domain is not None:
+            ends = statement.domain
+            low, high = (self.number(end, scope, "an end of the domain") for end in (ends.low, ends.high))
+            domain = sp.Interval(low, high, ends.open_low, ends.open_high)
+        default = self._override(name, statement.name.span) or self.number(statement.default, scope, f"`{name}`")
+        if default.free_symbols or default.is_infinite:
+            fail("not-constant", f"the default of `{name}` must be a number", statement.default.span)
+        if domain.contains(default) != sp.true:
+            fail("out-of-domain", f"the default of `{name}` is not in its domain", statement.default.span, f"not in {domain}")
+        positive = domain.inf > 0 or (domain.inf == 0 and domain.left_open)
+        assumptions = {"positive": True} if positive else {"nonnegative": True} if domain.inf == 0 else {"real": True}
+        symbol = sp.Symbol(name, **assumptions)
+        self.parameters.append(Parameter(symbol, default, domain, statement.span))
+        scope.constants[name] = symbol
+
+    def _override(self, name: str, span: Span) -> sp.Expr | None:
+        if name not in self.overrides:
+            return None
+        text = self.overrides[name]
+        try:
+            return -literal(text[1:], span) if text.startswith("-") else literal(text, span)
+        except (TypeError, ValueError):
+            fail("bad-override", f"`--set {name}={text}` is not a number", span, "this name was to be set")
+
+    def _option(self, statement: ast.Option) -> None:
+        name, value = statement.name, statement.value
+        if name.id != "parameterization":
+            label = did_you_mean(name.id, ["parameterization"])
+            fail("unknown-option", f"no option is named `{name.id}`", name.span, label)
+        word = value.id if isinstance(value, ast.Name) else ""
+        if word not in ("ntk", "standard"):
+            fail("bad-argument", "`parameterization` must be ntk or standard", value.span, did_you_mean(word, ["ntk", "standard"]))
+        self.standard = word == "standard"
+
+    def _layer(self, statement: ast.Layer, scope: Scope) -> None:
+        call, name = statement.call, statement.name.id
+        kind = layer_types().get(call.function.id)
+        if kind is None:
+            label = did_you_mean(call.function.id, layer_types())
+            fail("unknown-layer", f"no layer is named `{call.function.id}`", call.function.span, label)
+        if not issubclass(kind, Weighted) or call.args:
+            where = call.args[0].span if call.args else call.function.span
+            fail("bad-layer", "`layer` names a set of weights", where, help="write `layer W = dense(W_std=...)`, then `W(h)`")
+        layer = self.layer(call, scope)
+        scope.names[name] = NamedLayer(name, layer, self.fresh_weight(name), self._depth)  # type: ignore[arg-type]
+
+    def _output(self, statement: ast.Output, scope: Scope) -> None:
+        if self.output_span is not None:
+            fail("several-outputs", "there is more than one `output`", statement.span, "the second one", "name them: `output a = ..., b = ...`")
+        self.output_span = statement.span
+        for result in statement.results:
+            node = self.builder.materialize(self.value(result.value, scope), result.value.span)
+            self.outputs.append((result.name.id if result.name else "", node))
+
+    def _repeat(self, statement: ast.Repeat, scope: Scope) -> None:
+        count = self.integer(statement.count, scope, "the number of turns")
+        if not 0 <= count <= LONGEST_REPEAT:
+            label = f"its value is {count}"
+            fail("bad-repeat", f"`repeat` needs a number of turns from 0 to {LONGEST_REPEAT}", statement.count.span, label)
+        if count and self._widths_change(statement, scope):
+            self._turn(statement.body, scope)
+            count -= 1
+        if count:
+            self._loop(statement, count, scope)
+
+    def _widths_change(self, statement: ast.Repeat, scope: Scope) -> bool:
+        """Under the standard parameterization the first turn may read another width; it then stands before the loop."""
+        if not self.standard:
+            return False
+        point, trial = self.builder.checkpoint(), replace(scope, names=dict(scope.names))
+        found = len(self.problems)
+        self._turn(statement.body, trial)
+        names = self._carried_names(statement, scope)
+        changed = any(self._width(trial, n) != self._width(scope, n) for n in names)
+        self.builder.rollback(point)
+        del self.problems[found:]
+        return changed
+
+    def _width(self, scope: Scope, name: str) -> int | None:
+        meaning = scope.find(name)
+        return self.builder.width(meaning) if isinstance(meaning, sp.Expr) else None
+
+    def _turn(self, body: tuple[ast.Statement, ...], scope: Scope) -> None:
+        before = set(scope.names)
+        self.run(body, scope)
+        scope.names = {name: meaning for name, meaning in scope.names.items() if name in before}
+
+    def _carried_names(self, statement: ast.Repeat, scope: Scope) -> list[str]:
+        assigned = dict.fromkeys(name for s in statement.body for name in _defines(s))
+        return [name for name in assigned if isinstance(scope.names.get(name), sp.Expr)]
+
+    def _loop(self, statement: ast.Repeat, count: int, scope: Scope) -> None:
+        """Laws of the carried names are a fixed point: what a turn makes of them they may be at the start of the next."""
+        names = [n for n in self._carried_names(statement, scope) if self.builder.reads(scope.names[n])]  # type: ignore[arg-type]
+        initial = [self.builder.materialize(scope.names[n], statement.span) for n in names]  # type: ignore[arg-type]
+        laws = [self.builder.laws[i] for i in initial]
+        parent, found = self.builder.loop, len(self.problems)
+        while True:
+            point = self.builder.checkpoint()
+            loop, inner = self.builder.open_loop(), replace(scope, names=dict(scope.names))
+            for slot, (name, start) in enumerate(zip(names, initial, strict=True)):
+                width = self.builder.widths[start]
+                inner.names[name] = self.builder.carried(loop, slot, laws[slot], width, statement.span)
+            self._depth += 1
+            self.run(statement.body, inner)
+            self._depth -= 1
+            ends = [inner.names[name] for name in names]
+            if len(self.problems) > found or POISON in ends:
+                raise Problem
+            following = [self.builder.materialize(end, statement.span) for end in ends]  # type: ignore[arg-type]
+            joined = [max(laws[i], self.builder.laws[f], key=RESTRICTION.index) for i, f in enumerate(following)]
+            if joined == laws:
+                break
+            laws = joined
+            self.builder.rollback(point)
+        slots = tuple(Slot(*entry) for entry in zip(names, initial, following, strict=True))
+        after = [self.builder.laws[f] for f in following]
+        self.builder.close_loop(loop, count, slots, parent, statement.span)
+        for i, name in enumerate(names):
+            scope.names[name] = self.builder.final(loop, i, following[i], after[i], statement.span)
+
+
+def _defines(statement: ast.Statement) -> list[str]:
+    """The names that a statement gives a meaning to."""
+    match statement:
+        case ast.Input(name=name) | ast.Param(name=name) | ast.Const(name=name) | ast.Layer(name=name) | ast.Assign(name=name):
+            return [name.id]
+        case ast.Repeat(body=body):
+            return [name for inner in body for name in _defines(inner)]
+        case _:
+            return []
