@@ -57,12 +57,12 @@ class InputNode:
 
 @dataclass(frozen=True, slots=True)
 class WeightedNode:
-    """A layer with random weights. Equal `weight` means the same weights; inside a loop they are fresh at each turn unless
-    `tied`, that is, named outside of it."""
+    """A layer with random weights. Equal `weight` means the same weights, fresh at each turn of the loop `home` in which they
+    were made (None: outside of all loops)."""
 
     layer: Weighted
     weight: str
-    tied: bool
+    home: int | None
     operand: int
     origin: Origin
 

@@ -146,7 +146,8 @@ def missing_type(m: Mistake) -> Diagnostic | None:
 def missing_body(m: Mistake) -> Diagnostic | None:
     if "LBRACE" not in m.expected or m.token.type not in ("_END", "COLON"):
         return None
-    help = "the `{` stands on the same line" if m.after() == "LBRACE" else form(m)
+    hint = "leave out the `:`" if m.token == ":" else "the `{` stands on the same line"
+    help = hint if m.after() == "LBRACE" else form(m)
     return _error(m, "missing-brace", f"expected `{{`, found {described(m)}", "", help)
 
 
@@ -162,7 +163,7 @@ def missing_expression(m: Mistake) -> Diagnostic | None:
     if not _wants_operand(m) or m.index == m.start:
         return None
     if m.before.type in OPERATORS or m.before.type == "EQUAL":
-        help = _GO_ON if m.goes_on else ""
+        help = "a number needs no `+` before it" if m.token == "+" else _GO_ON if m.goes_on else ""
         message = f"`{m.before}` needs an expression after it"
         return _error(m, "missing-expression", message, f"found {described(m)}", help)
     help = form(m) if m.index == m.start + 1 else ""
@@ -188,6 +189,21 @@ def _last_is_target(m: Mistake) -> bool:
         if depth == 0 and token.type in OPERATORS:
             return token.type == "PIPE"
     return False
+
+
+def after_scan(m: Mistake) -> Diagnostic | None:
+    """`hs = scan … { … } |> last`."""
+    if m.before.type != "RBRACE" or m.token.type not in (*OPERATORS, "LSQB") or not m.scans:
+        return None
+    help = f"use its name on a line of its own: `output {m.first} {m.token} …`"
+    return _error(m, "scan-in-expression", "a statement ends with the `}` of its `scan`", "", help)
+
+
+def unnamed_output(m: Mistake) -> Diagnostic | None:
+    """`output a, b`."""
+    if m.first.type != "OUTPUT" or m.token.type != "COMMA" or _open_brackets(m):
+        return None
+    return _error(m, "unnamed-output", "several outputs each need a name", "", "write `output a = …, b = …`")
 
 
 def equal_inside(m: Mistake) -> Diagnostic | None:
@@ -240,7 +256,9 @@ RULES: tuple[Callable[[Mistake], Diagnostic | None], ...] = (
     missing_body,
     empty_target,
     missing_expression,
+    after_scan,
     after_pipe,
+    unnamed_output,
     equal_inside,
     adjacent,
 )

@@ -114,6 +114,8 @@ def _dot(m: Mistake) -> Diagnostic:
 
 def _number(m: Mistake) -> Diagnostic:
     text = str(m.token)
+    if "NUMBER" not in m.expected and "NAME" in m.expected:
+        return Diagnostic("bad-name", f"`{text}` is not a name", _at(m), "a name begins with a letter or `_`")
     split = re.fullmatch(r"([0-9.]+)([A-Za-z][A-Za-z0-9_]*)", text)
     if text.count(".") > 1:
         label = "a number has at most one `.`"

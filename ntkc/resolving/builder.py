@@ -56,10 +56,10 @@ class Builder:
     def input(self, name: str, type: Type, span: Span) -> sp.Expr:
         return self._add(InputNode(name, type, self._origin(span)), Law.DATA, type.channels)
 
-    def weighted(self, layer: Weighted, weight: str, tied: bool, value: sp.Expr, span: Span) -> sp.Expr:
+    def weighted(self, layer: Weighted, weight: str, home: int | None, value: sp.Expr, span: Span) -> sp.Expr:
         operand = self.materialize(value, span)
         width: int | None = getattr(layer, "width", None)
-        return self._add(WeightedNode(layer, weight, tied, operand, self._origin(span)), Law.GAUSSIAN, width)
+        return self._add(WeightedNode(layer, weight, home, operand, self._origin(span)), Law.GAUSSIAN, width)
 
     def mapped(self, layer: Map, value: sp.Expr, span: Span) -> sp.Expr:
         operand = self.materialize(value, span)

@@ -120,7 +120,7 @@ class Expressions:
             label = "its arguments were given where it was named"
             fail("named-layer-arguments", f"`{named.name}` takes only a value", call.keywords[0].span, label)
         layer = self._with_fan_in(named.layer, value)
-        return self.builder.weighted(layer, named.weight, True, value, call.span)
+        return self.builder.weighted(layer, named.weight, named.home, value, call.span)
 
     def _layer_call(self, call: ast.Call, scope: Scope) -> sp.Expr:
         value = self._operand(call, scope)
@@ -128,7 +128,7 @@ class Expressions:
         if isinstance(layer, Map):
             return self.builder.mapped(layer, value, call.span)
         weight = self.fresh_weight(call.function.id)
-        return self.builder.weighted(self._with_fan_in(layer, value, call.span), weight, False, value, call.span)
+        return self.builder.weighted(self._with_fan_in(layer, value, call.span), weight, self.builder.loop, value, call.span)
 
     def _with_fan_in(self, layer: Weighted, value: sp.Expr, span: Span | None = None) -> Weighted:
         return self.builder.with_fan_in(layer, value, self.standard, span)

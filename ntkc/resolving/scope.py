@@ -12,12 +12,12 @@ from ntkc.ir.layer import Weighted
 
 @dataclass(frozen=True, slots=True)
 class NamedLayer:
-    """`layer W = ...`: one set of weights. `depth` is the number of loops around its definition."""
+    """`layer W = ...`: one set of weights. `home` is the loop it was named in."""
 
     name: str
     layer: Weighted
     weight: str
-    depth: int
+    home: int | None
 
 
 @dataclass(frozen=True, slots=True)

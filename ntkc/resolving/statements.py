@@ -30,7 +30,6 @@ class Statements(Expressions):
         self.parameters: list[Parameter] = []
         self.outputs: list[tuple[str, int]] = []
         self.output_span: Span | None = None
-        self._depth = 0
 
     def run(self, body: tuple[ast.Statement, ...], scope: Scope) -> None:
         for statement in body:
@@ -137,7 +136,7 @@ class Statements(Expressions):
             where = call.args[0].span if call.args else call.function.span
             fail("bad-layer", "`layer` names a set of weights", where, help="write `layer W = dense(W_std=...)`, then `W(h)`")
         layer = self.layer(call, scope)
-        scope.names[name] = NamedLayer(name, layer, self.fresh_weight(name), self._depth)  # type: ignore[arg-type]
+        scope.names[name] = NamedLayer(name, layer, self.fresh_weight(name), self.builder.loop)  # type: ignore[arg-type]
 
     def _output(self, statement: ast.Output, scope: Scope) -> None:
         if self.output_span is not None:
@@ -196,9 +195,7 @@ class Statements(Expressions):
             for slot, (name, start) in enumerate(zip(names, initial, strict=True)):
                 width = self.builder.widths[start]
                 inner.names[name] = self.builder.carried(loop, slot, laws[slot], width, statement.span)
-            self._depth += 1
             self.run(statement.body, inner)
-            self._depth -= 1
             ends = [inner.names[name] for name in names]
             if len(self.problems) > found or POISON in ends:
                 raise Problem

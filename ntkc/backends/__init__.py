@@ -1,0 +1,1 @@
+"""Vocabulary: Program -> source text, or values. One backend per file."""

@@ -1,0 +1,116 @@
+"""Network -> the finite network in JAX: `init` and `apply`."""
+
+from collections.abc import Iterator
+
+import sympy as sp
+
+from ntkc.backends.printer import text
+from ntkc.ir.layer import Sample
+from ntkc.ir.network import (
+    CarriedNode,
+    CombineNode,
+    FinalNode,
+    InputNode,
+    MapNode,
+    Network,
+    Node,
+    NonlinearNode,
+    WeightedNode,
+)
+
+
+def forward(network: Network) -> Iterator[str]:
+    """The lines of `_forward`, `init` and `apply`; loops run in Python, with fresh weights at each turn."""
+    inputs = [(i, n) for i, n in enumerate(network.nodes) if isinstance(n, InputNode)]
+    yield "\n\ndef _forward(weights, xs, params, outputs=1):"
+    yield '    """The finite network; `weights(name, shape)` reads or makes an array."""'
+    yield from (f'    {p.symbol.name} = params["{p.symbol.name}"]' for p in network.parameters)
+    yield "    " + "".join(f"v{i}, " for i, _ in inputs).rstrip() + " = xs"
+    yield from _body(network, None, "    ")
+    results = ", ".join(f'"{name}": v{node}' for name, node in network.outputs)
+    yield f"    return _unwrap({{{results}}})"
+    yield "\n\ndef init(key, widths=512, inputs=None, **params):"
+    yield '    """Random weights as a dict of arrays; `widths` for layers without one, `inputs` sizes where the file says `_`."""'
+    yield "    sizes = inputs or [size for _, size in INPUTS]"
+    yield "    if None in sizes:"
+    yield '        raise ValueError("the size of an input is not in the file; give inputs=[d]")'
+    yield "    weights = _Weights({}, key, widths)"
+    yield "    _forward(weights, [jnp.ones((1, d)) for d in sizes], {**PARAMS, **params})"
+    yield "    return weights.arrays"
+    yield "\n\ndef apply(arrays, x, **params):"
+    yield '    """The network at the rows of x, with weights from `init`."""'
+    yield '    return _forward(_Weights(arrays), _check("x", x, INPUTS), {**PARAMS, **params})'
+
+
+def _body(network: Network, place: int | None, indent: str) -> Iterator[str]:
+    opened: set[int] = set()
+    for index, node in enumerate(network.nodes):
+        inner = _child(network, node.origin.loop, place)
+        if node.origin.loop == place and not isinstance(node, InputNode | CarriedNode):
+            yield from _line(network, index, node, indent)
+        elif inner is not None and inner not in opened:
+            opened.add(inner)
+            yield from _loop(network, inner, indent)
+
+
+def _child(network: Network, place: int | None, parent: int | None) -> int | None:
+    """The loop directly inside `parent` that a place is in."""
+    while place is not None and network.loops[place].parent != parent:
+        place = network.loops[place].parent
+    return place
+
+
+def _loop(network: Network, index: int, indent: str) -> Iterator[str]:
+    loop = network.loops[index]
+    carried = {n.slot: i for i, n in enumerate(network.nodes) if isinstance(n, CarriedNode) and n.loop == index}
+    names = "".join(f"v{carried[slot]}, " for slot in range(len(loop.slots))).rstrip()
+    if names:
+        yield f"{indent}{names} = {''.join(f'v{slot.initial}, ' for slot in loop.slots).rstrip()}"
+    yield f"{indent}for turn{index} in range({loop.count}):"
+    yield from _body(network, index, indent + "    ")
+    if names:
+        yield f"{indent}    {names} = {''.join(f'v{slot.following}, ' for slot in loop.slots).rstrip()}"
+
+
+def _line(network: Network, index: int, node: Node, indent: str) -> Iterator[str]:
+    match node:
+        case WeightedNode(layer=layer, operand=operand):
+            sample = layer.sample()
+            last = any(index == output for _, output in network.outputs)
+            arguments = _arguments(sample, last)
+            yield f"{indent}v{index} = {sample.function}(weights, {_weight_name(network, node)}, v{operand}, {arguments})"
+        case MapNode(layer=layer, operand=operand):
+            sample = layer.sample()
+            yield f"{indent}v{index} = {sample.function}({', '.join([f'v{operand}', *map(_value, sample.arguments)])})"
+        case CombineNode(terms=terms):
+            total = sp.Add(*(k * sp.Symbol(f"v{i}") for k, i in terms))
+            yield f"{indent}v{index} = {text(total)}"
+        case NonlinearNode(function=function, symbols=symbols, operands=operands):
+            where = {s: sp.Symbol(f"v{i}", real=True) for s, i in zip(symbols, operands, strict=True)}
+            yield f"{indent}v{index} = {text(function.subs(where))}"
+        case FinalNode(loop=loop, slot=slot):
+            carried = next(
+                i for i, n in enumerate(network.nodes) if isinstance(n, CarriedNode) and (n.loop, n.slot) == (loop, slot)
+            )
+            yield f"{indent}v{index} = v{carried}"
+
+
+def _arguments(sample: Sample, last: bool) -> str:
+    """A layer's width is that of the file, else the output has `outputs` channels and the rest the default."""
+    width, *rest = sample.arguments
+    shown = "outputs" if last and width is None else _value(width)
+    return ", ".join([shown, *map(_value, rest)])
+
+
+def _value(value: object) -> str:
+    return text(value) if isinstance(value, sp.Expr) else repr(value)
+
+
+def _weight_name(network: Network, node: WeightedNode) -> str:
+    """Weights made inside a loop have the turn in their name."""
+    turns, place = list[int](), node.home
+    while place is not None:
+        turns.insert(0, place)
+        place = network.loops[place].parent
+    suffix = "".join(f"[{{turn{t}}}]" for t in turns)
+    return f'f"{node.weight}{suffix}"' if suffix else f'"{node.weight}"'

@@ -1,0 +1,362 @@
+"""The rules for S[p, q] = E p q', T[p, q] (tangents) and m[p] = E p, memoised and demanded backwards from the outputs.
+
+Facts F1 and F2: Yang 2019 (Tensor Programs I, NETSOR master theorem) and 2020 (Tensor Programs II). Each result becomes one
+named equation with its rule and premises.
+"""
+
+from dataclasses import dataclass, field
+
+import sympy as sp
+
+from ntkc.deriving.sources import Sources, sources
+from ntkc.gaussian.moments import A, B, C, mean
+from ntkc.gaussian.names import Names
+from ntkc.gaussian.price import Expectation, expectation
+from ntkc.gaussian.product import Factors, Monomial, expect, monomials
+from ntkc.gaussian.series import Series, series
+from ntkc.gaussian.slope import slope
+from ntkc.gaussian.terms import NotClosed, Z
+from ntkc.ir.layer import Moments
+from ntkc.ir.network import (
+    CarriedNode,
+    CombineNode,
+    FinalNode,
+    InputNode,
+    Law,
+    MapNode,
+    Network,
+    NonlinearNode,
+    WeightedNode,
+)
+from ntkc.ir.recursion import SAME, Data, Dual, Equation, State
+
+CROSS, FIRST, SECOND = "12", "1", "2"
+SUFFIX = {CROSS: "", FIRST: "_1", SECOND: "_2"}
+
+
+class Underivable(Exception):
+    """No rule applies; names the node that is at fault."""
+
+    def __init__(self, node: int, reason: str) -> None:
+        self.node, self.reason = node, reason
+        super().__init__(reason)
+
+
+@dataclass
+class Scope:
+    """Equations of one loop body, or of the top level."""
+
+    equations: list[Equation] = field(default_factory=list)
+    states: list[State | None] = field(default_factory=list)
+
+
+class Rules:
+    """`second`, `tangent` and `mean` give an expression in the symbols of the equations recorded on the way."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.sources: Sources = sources(network)
+        self.names = Names(dict(network.functions))
+        self.scopes: dict[int | None, Scope] = {None: Scope(), **{i: Scope() for i in range(len(network.loops))}}
+        self.duals: dict[tuple[sp.Expr, sp.Expr], Dual] = {}
+        self.data: dict[tuple[int, int], Data] = {}
+        self._memo: dict[tuple[str, int, int, str], sp.Expr] = {}
+        self._splits: dict[sp.Expr, tuple[sp.Expr, sp.Expr]] = {}
+
+    # --- second moments -------------------------------------------------------------------------------------------------
+
+    def second(self, p: int, q: int, side: str) -> sp.Expr:
+        """E of p at the first and q at the second place of the side (x and x', x and x, or x' and x')."""
+        if side != CROSS and p < q:
+            p, q = q, p
+        return self._recall("S", p, q, side)
+
+    def _second(self, p: int, q: int, side: str) -> tuple[sp.Expr, str, tuple[str, ...]]:
+        first, second = _ends(side)
+        if not self.sources[p] & self.sources[q]:
+            product = self.mean(p, first) * self.mean(q, second)
+            return product, "independence", (f"v{p} and v{q} share no weights",)
+        if (linear := self._bilinear(p, q, side, tangent=False)) is not None:
+            return linear
+        match self.network.nodes[p], self.network.nodes[q]:
+            case InputNode(), InputNode():
+                return self._data(p, q, side), "data", ()
+            case WeightedNode(layer=layer, operand=x), WeightedNode(operand=y):
+                return layer.moment(self.second(x, y, side)), layer.name, (f"v{p} and v{q} use the same weights",)
+        return self._expected(p, q, side), "Gaussian expectation", ("its arguments are jointly Gaussian (F1)",)
+
+    def _bilinear(self, p: int, q: int, side: str, tangent: bool) -> tuple[sp.Expr, str, tuple[str, ...]] | None:
+        """Sums and maps are taken out on either side; on the right by symmetry."""
+
+        def moment(i: int, j: int) -> sp.Expr:
+            return self.tangent(i, j) if tangent else self.second(i, j, side)
+
+        first, second = _ends(side)
+        left, right = self.network.nodes[p], self.network.nodes[q]
+        if isinstance(left, CombineNode):
+            return sp.Add(*(k * moment(i, q) for k, i in left.terms)), "linearity", ()
+        if isinstance(right, CombineNode):
+            return sp.Add(*(k * moment(p, j) for k, j in right.terms)), "linearity", ()
+        if isinstance(left, MapNode) and p == q:
+            h = left.operand
+            factors = self._factor(left, first) * self._factor(left, second)
+            inside = moment(h, h) - (0 if tangent else self._shift(left, h, first, second))
+            weight = left.layer.coincident() if side != CROSS else 1 + (left.layer.coincident() - 1) * SAME
+            return inside * factors * weight, left.layer.name, ("its statistics are deterministic",)
+        if isinstance(left, MapNode):
+            inside = moment(left.operand, q) - (0 if tangent else self._shift(left, q, first, second))
+            return inside * self._factor(left, first), left.layer.name, ("its statistics are deterministic",)
+        if isinstance(right, MapNode):
+            shift = 0 if tangent else self._shift(right, p, second, first)
+            return (moment(p, right.operand) - shift) * self._factor(right, second), right.layer.name, ()
+        return None
+
+    def _factor(self, node: MapNode, side: str) -> sp.Expr:
+        h = node.operand
+        center = self.mean(h, side) if node.layer.centers else sp.S.Zero
+        return node.layer.factor(Moments(self.second(h, h, side), center))
+
+    def _shift(self, node: MapNode, other: int, own: str, its: str) -> sp.Expr:
+        return self.mean(node.operand, own) * self.mean(other, its) if node.layer.centers else sp.S.Zero
+
+    def _data(self, p: int, q: int, side: str) -> sp.Expr:
+        if (p, q) not in self.data and (q, p) not in self.data:
+            names = [self.network.nodes[i].name for i in dict.fromkeys((p, q))]  # type: ignore[union-attr]
+            stem = "C_" + "_".join(names) if len(self._inputs()) > 1 else "C"
+            symbols = sp.Symbol(stem, real=True), *(sp.Symbol(f"{stem}_{i}", nonnegative=p == q, real=True) for i in (1, 2))
+            self.data[p, q] = Data(self.network.nodes[p], self.network.nodes[q], symbols)  # type: ignore[arg-type]
+            if p != q:
+                swapped = sp.Symbol(f"{stem}_t", real=True), *symbols[1:]
+                self.data[q, p] = Data(self.network.nodes[q], self.network.nodes[p], swapped)  # type: ignore[arg-type]
+        return self.data[p, q].symbols[(CROSS, FIRST, SECOND).index(side)]
+
+    def _inputs(self) -> list[InputNode]:
+        return [node for node in self.network.nodes if isinstance(node, InputNode)]
+
+    # --- tangents -------------------------------------------------------------------------------------------------------
+
+    def tangent(self, p: int, q: int) -> sp.Expr:
+        """Inner product of the derivatives by all trained weights, between x and x'."""
+        return self._recall("T", p, q, CROSS)
+
+    def _tangent(self, p: int, q: int) -> tuple[sp.Expr, str, tuple[str, ...]]:
+        if not self.sources[p] & self.sources[q]:
+            return sp.S.Zero, "independence", (f"v{p} and v{q} share no weights",)
+        if (linear := self._bilinear(p, q, CROSS, tangent=True)) is not None:
+            return linear
+        match self.network.nodes[p], self.network.nodes[q]:
+            case InputNode(), InputNode():
+                return sp.S.Zero, "data", ("the input is not trained",)
+            case WeightedNode(layer=layer, operand=x), WeightedNode(operand=y):
+                value = layer.tangent(self.second(x, y, CROSS), self.tangent(x, y))
+                return value, layer.name, (f"v{p} and v{q} use the same weights",)
+        return self._chained(p, q), "chain rule (F2)", ("gradient independence: the readout is fresh",)
+
+    def _chained(self, p: int, q: int) -> sp.Expr:
+        total: sp.Expr = sp.S.Zero
+        for left, u in self._slopes(p):
+            for right, v in self._slopes(q):
+                if self.sources[u] & self.sources[v]:
+                    total += self._product(p, left, right, CROSS) * self.tangent(u, v)
+        return total
+
+    def _slopes(self, p: int) -> list[tuple[list[tuple[Monomial, dict[sp.Symbol, int]]], int]]:
+        """(partial derivative as monomials, argument) for each Gaussian argument."""
+        function, where = self._function(p)
+        found = []
+        for symbol, argument in where.items():
+            derivative = slope(function, symbol)
+            if len(where) == 1:
+                self.names.derived(function.subs(symbol, Z), derivative.subs(symbol, Z))
+            found.append(([(m, where) for m in monomials(derivative, tuple(where))], argument))
+        return found
+
+    # --- nonlinearities -------------------------------------------------------------------------------------------------
+
+    def _expected(self, p: int, q: int, side: str) -> sp.Expr:
+        left, right = ([(m, where) for m in monomials(f, tuple(where))] for f, where in map(self._function, (p, q)))
+        return self._product(p, left, right, side)
+
+    def _function(self, p: int) -> tuple[sp.Expr, dict[sp.Symbol, int]]:
+        """A value as a function of Gaussian nodes; a Gaussian one is the identity of itself."""
+        node = self.network.nodes[p]
+        if isinstance(node, NonlinearNode):
+            return node.function, dict(zip(node.symbols, node.operands, strict=True))
+        if self.network.laws[p] is Law.GAUSSIAN:
+            return Z, {Z: p}
+        raise Underivable(p, "the value carried by this loop is correlated with the weights used inside it")
+
+    def _product(
+        self,
+        p: int,
+        left: list[tuple[Monomial, dict[sp.Symbol, int]]],
+        right: list[tuple[Monomial, dict[sp.Symbol, int]]],
+        side: str,
+    ) -> sp.Expr:
+        ends = _ends(side)
+        total: sp.Expr = sp.S.Zero
+        for f, at_f in left:
+            for g, at_g in right:
+                factors: Factors = {}
+                for end, monomial, where in ((ends[0], f, at_f), (ends[1], g, at_g)):
+                    for symbol, function in monomial.factors:
+                        variable = (where[symbol], end)
+                        other = factors.get(variable, sp.S.One)
+                        factors[variable] = other * function
+                        self._splits[other * function] = other, function
+                try:
+                    total += f.coefficient * g.coefficient * expect(factors, self)
+                except NotClosed as error:
+                    raise Underivable(p, str(error)) from error
+        return total
+
+    # the interface of gaussian.product.Gaussians; a variable is (node, side)
+
+    def independent(self, u: tuple[int, str], v: tuple[int, str]) -> bool:
+        return not self.sources[u[0]] & self.sources[v[0]]
+
+    def covariance(self, u: tuple[int, str], v: tuple[int, str]) -> sp.Expr:
+        if u[1] == v[1]:
+            return self.second(u[0], v[0], u[1])
+        return self.second(u[0], v[0], CROSS) if u[1] == FIRST else self.second(v[0], u[0], CROSS)
+
+    def single(self, f: sp.Expr, variance: sp.Expr) -> sp.Expr:
+        try:
+            return mean(f, Z).subs(A, variance)
+        except NotClosed:  # E f(u) g(u) of two factors, each of which may have an expectation with itself
+            left, right = self._splits.get(f, (sp.S.One, f))
+            return self.pair(left, right, sp.S.Zero if left == 1 else variance, variance, variance)
+
+    def pair(self, f: sp.Expr, g: sp.Expr, c: sp.Expr, a: sp.Expr, b: sp.Expr) -> sp.Expr:
+        dual = self._dual(f, g)
+        if isinstance(dual.law, Expectation) and dual.law.value.is_polynomial(C) and dual.law.value.count_ops() < 10:
+            return dual.law.value.subs({C: c, A: a, B: b}, simultaneous=True)
+        return sp.Function(dual.name)(c, a, b)
+
+    def _dual(self, f: sp.Expr, g: sp.Expr) -> Dual:
+        if (f, g) not in self.duals:
+            names = dict.fromkeys((self.names.of(f), self.names.of(g)))
+            law: Expectation | Series
+            try:
+                law = expectation(f, g)
+            except NotClosed:
+                law = series(f, g)
+            self.duals[f, g] = Dual("dual_" + "_".join(names), law)
+        return self.duals[f, g]
+
+    # --- means ----------------------------------------------------------------------------------------------------------
+
+    def mean(self, p: int, side: str) -> sp.Expr:
+        """E of one coordinate at x (side 1) or x' (side 2)."""
+        return self._recall("m", p, p, side)
+
+    def _mean(self, p: int, side: str) -> tuple[sp.Expr, str, tuple[str, ...]]:
+        match self.network.nodes[p]:
+            case CombineNode(terms=terms):
+                return sp.Add(*(k * self.mean(i, side) for k, i in terms)), "linearity", ()
+            case MapNode(layer=layer, operand=h) as node:
+                value = sp.S.Zero if layer.centers else self.mean(h, side) * self._factor(node, side)
+                return value, layer.name, ()
+            case NonlinearNode(function=function, symbols=symbols, operands=operands):
+                where = dict(zip(symbols, operands, strict=True))
+                left = [(m, where) for m in monomials(function, symbols)]
+                value = self._product(p, left, [(Monomial(sp.S.One, ()), {})], side)
+                return value, "Gaussian expectation", ()
+        raise Underivable(p, "the mean over channels of raw input is not part of the language yet")
+
+    # --- memory, loops --------------------------------------------------------------------------------------------------
+
+    def _recall(self, kind: str, p: int, q: int, side: str) -> sp.Expr:
+        key = (kind, p, q, side)
+        if key in self._memo:
+            return self._memo[key]
+        if kind == "m" and self.network.laws[p] is Law.GAUSSIAN:
+            return sp.S.Zero
+        if (loop := self._loop_of(p, q)) is not None and (kind == "m" or self.sources[p] & self.sources[q]):
+            return self._state(key, loop)
+        value, rule, premises = (
+            self._second(p, q, side) if kind == "S" else self._tangent(p, q) if kind == "T" else self._mean(p, side)
+        )
+        if key not in self._memo:  # a loop's state may have demanded it on the way
+            self._memo[key] = self._record(key, value, rule, premises)
+        return self._memo[key]
+
+    def _record(self, key: tuple[str, int, int, str], value: sp.Expr, rule: str, premises: tuple[str, ...]) -> sp.Expr:
+        if value.is_Symbol or value.is_number or rule in ("data", "independence"):
+            return value
+        kind, p, q, side = key
+        scope = self._deeper(p, q)
+        symbol = sp.Symbol(self._label(key), real=True)
+        span = self.network.nodes[max(p, q)].origin.span
+        self.scopes[scope].equations.append(Equation(symbol, value, rule, premises, (kind, p, q, side), span))
+        return symbol
+
+    def _label(self, key: tuple[str, int, int, str]) -> str:
+        kind, p, q, side = key
+        gaussian = all(self.network.laws[i] is Law.GAUSSIAN for i in (p, q))
+        stem = {"S": "K" if gaussian else "S", "T": "Theta" if gaussian else "T", "m": "m"}[kind]
+        return f"{stem}{p}{'' if p == q else f'_{q}'}{SUFFIX[side] if kind != 'T' else ''}"
+
+    def _loop_of(self, p: int, q: int) -> int | None:
+        """The loop whose slot one of the two is, if the pair is one of its states."""
+        loops = [n.loop for n in (self.network.nodes[p], self.network.nodes[q]) if isinstance(n, CarriedNode | FinalNode)]
+        if not loops:
+            return None
+        loop = max(loops)
+        for index in (p, q):
+            node = self.network.nodes[index]
+            slot_of_it = isinstance(node, CarriedNode | FinalNode) and node.loop == loop
+            if not slot_of_it and (self._inside(node.origin.loop, loop) or self._after(index, loop)):
+                return None
+        return loop
+
+    def _after(self, index: int, loop: int) -> bool:
+        """Whether a node stands after a loop: then it is taken apart first."""
+        finals = [i for i, n in enumerate(self.network.nodes) if isinstance(n, FinalNode) and n.loop == loop]
+        return bool(finals) and index > max(finals)
+
+    def _inside(self, place: int | None, loop: int) -> bool:
+        while place is not None and place != loop:
+            place = self.network.loops[place].parent
+        return place == loop
+
+    def _deeper(self, p: int, q: int) -> int | None:
+        places = [self.network.nodes[i].origin.loop for i in (p, q)]
+        return max(places, key=lambda place: -1 if place is None else place)
+
+    def _state(self, key: tuple[str, int, int, str], loop: int) -> sp.Expr:
+        """A loop's state: S, T or m of its carried values, or of one with a value from before the loop."""
+        kind, p, q, side = key
+        ends = [self._ends_of(i, loop) for i in (p, q)]
+        inside, before, following = (tuple(end[i] for end in ends) for i in range(3))
+        symbol = sp.Symbol(self._label((kind, *inside, side)), real=True)
+        result = sp.Symbol(symbol.name + "_end", real=True)
+        state_key = (kind, *inside, side)
+        if state_key not in self._memo:
+            for i, j in {inside, inside[::-1]} if side != CROSS else {inside}:
+                self._memo[kind, i, j, side] = symbol
+            initial = self._moment(kind, before, side)
+            after = self._moment(kind, following, side)
+            self.scopes[loop].states.append(State(symbol, initial, after, result, (kind, *inside, side)))
+        current = any(isinstance(self.network.nodes[i], CarriedNode) and self.network.nodes[i].loop == loop for i in (p, q))
+        return symbol if current else self._memo.setdefault(key, result)
+
+    def _moment(self, kind: str, pair: tuple[int, ...], side: str) -> sp.Expr:
+        if kind == "S":
+            return self.second(pair[0], pair[1], side)
+        return self.tangent(pair[0], pair[1]) if kind == "T" else self.mean(pair[0], side)
+
+    def _ends_of(self, index: int, loop: int) -> tuple[int, int, int]:
+        """(inside, before, at the end of a turn) of a slot; three times itself for a value from before the loop."""
+        node = self.network.nodes[index]
+        if not (isinstance(node, CarriedNode | FinalNode) and node.loop == loop):
+            return index, index, index
+        slot = self.network.loops[loop].slots[node.slot]
+        carried = next(
+            i for i, n in enumerate(self.network.nodes) if isinstance(n, CarriedNode) and (n.loop, n.slot) == (loop, node.slot)
+        )
+        return carried, slot.initial, slot.following
+
+
+def _ends(side: str) -> tuple[str, str]:
+    return (FIRST, SECOND) if side == CROSS else (side, side)

@@ -1,0 +1,74 @@
+"""E f(u) g(v) as a Hermite series, for functions without a closed form.
+
+E f(u) g(v) = sum_k f_k(a) g_k(b) rho^k, with f_k(a) = E f(sqrt(a) x) He_k(x) / sqrt(k!), rho = c/sqrt(ab) (Mehler 1866). What is
+left out after K terms is at most |rho|^K sqrt(tail_f tail_g), tail_f = E f^2 - sum_{k<K} f_k^2 (Parseval, Cauchy-Schwarz).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import sympy as sp
+
+from ntkc.gaussian.terms import NotClosed, Z
+
+TERMS = 96
+VARIANCES = (0.1, 0.5, 1.0, 2.0, 4.0)
+NODES, EDGES = 80, (-13.0, -5.0, -2.0, 0.0, 2.0, 5.0, 13.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The first `terms` of the series, and the bound on the rest at |rho| = 1 for each variance of `VARIANCES`."""
+
+    f: sp.Expr
+    g: sp.Expr
+    terms: int
+    bounds: tuple[float, ...]
+    kinks: tuple[sp.Expr, ...] = ()
+
+
+def series(f: sp.Expr, g: sp.Expr) -> Series:
+    """The series of two functions of `Z`, with its error bound measured at the reference variances."""
+    kinks = tuple(sorted({*_kinks(f), *_kinks(g)}, key=sp.default_sort_key))
+    tails = [_tails(h, kinks) for h in (f, g)]
+    bounds = tuple(float(np.sqrt(s * t)) for s, t in zip(*tails, strict=True))
+    return Series(f, g, TERMS, bounds, kinks)
+
+
+def coefficients(function: sp.Expr, variance: float, kinks: tuple[sp.Expr, ...], terms: int = TERMS) -> tuple[np.ndarray, float]:
+    """(f_0 ... f_{terms-1}, E f^2) by Gauss-Legendre quadrature between the kinks."""
+    root = np.sqrt(variance)
+    edges = sorted({*EDGES, *(float(k) / root for k in kinks if abs(float(k)) < EDGES[-1] * root)})
+    x, w = np.polynomial.legendre.leggauss(NODES)
+    points = np.concatenate([(b - a) / 2 * x + (a + b) / 2 for a, b in zip(edges, edges[1:], strict=False)])
+    weights = np.concatenate([(b - a) / 2 * w for a, b in zip(edges, edges[1:], strict=False)])
+    weights = weights * np.exp(-(points**2) / 2) / np.sqrt(2 * np.pi)
+    values = np.broadcast_to(sp.lambdify(Z, function, ["scipy", "numpy"])(root * points), points.shape)
+    he = [np.ones_like(points), points]
+    for k in range(1, terms - 1):
+        he.append((points * he[k] - np.sqrt(k) * he[k - 1]) / np.sqrt(k + 1))
+    return np.array([np.sum(weights * values * h) for h in he[:terms]]), float(np.sum(weights * values**2))
+
+
+def _tails(function: sp.Expr, kinks: tuple[sp.Expr, ...]) -> list[float]:
+    free = function.free_symbols - {Z}
+    if free:
+        names = ", ".join(sorted(map(str, free)))
+        raise NotClosed(f"{function} has no closed form, and its series cannot be bounded for unknown {names}")
+    found = []
+    for variance in VARIANCES:
+        h, square = coefficients(function, variance, kinks)
+        if not np.isfinite(square):
+            raise NotClosed(f"E f^2 of {function} is not finite")
+        found.append(max(square - float(np.sum(h**2)), 0.0) + 1e-15 * square)
+    return found
+
+
+def _kinks(function: sp.Expr) -> set[sp.Expr]:
+    """Points where a piece of the function changes."""
+    arguments = {h.args[0] for h in function.atoms(sp.Heaviside, sp.Abs, sp.sign)}
+    arguments |= {a - b for m in function.atoms(sp.Max, sp.Min) for a in m.args for b in m.args if a != b}
+    for piece in function.atoms(sp.Piecewise):
+        arguments |= {c.gts - c.lts for _, c in piece.args if isinstance(c, sp.core.relational.Relational)}
+    roots = {root for argument in arguments if argument.has(Z) for root in sp.solve(argument, Z)}
+    return {root for root in roots if root.is_real and root.is_number}

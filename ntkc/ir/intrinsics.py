@@ -1,0 +1,51 @@
+"""Functions that need care in floating point. Backends give each its own code; here is what they mean."""
+
+from typing import Any
+
+import sympy as sp
+
+
+class gram_root(sp.Function):  # noqa: N801
+    """sqrt(a b - c^2): exactly 0 where a = b = c; its derivative there is taken as 0 (the kernel has a cone at x = x')."""
+
+    nargs = 3
+
+    def _eval_rewrite(self, rule: Any, args: tuple[sp.Expr, ...], **hints: Any) -> sp.Expr:
+        c, a, b = args
+        return sp.sqrt(a * b - c**2)
+
+
+class scaled_cosh(sp.Function):  # noqa: N801
+    """cosh(x) exp(y) without overflow between the two."""
+
+    nargs = 2
+
+
+class scaled_sinh(sp.Function):  # noqa: N801
+    """sinh(x) exp(y), with the digits of sinh where x is small and without overflow where it is large."""
+
+    nargs = 2
+
+
+def with_intrinsics(value: sp.Expr, c: sp.Symbol, a: sp.Symbol, b: sp.Symbol) -> sp.Expr:
+    """The same expression with the delicate pieces named."""
+    root = sp.sqrt(a * b - c**2)
+    value = value.replace(
+        lambda e: e.is_Pow and e.base == root.base and e.exp.is_Rational and e.exp.q == 2,
+        lambda e: gram_root(c, a, b) ** (2 * e.exp),
+    )
+    return value.replace(lambda e: e.is_Mul and any(isinstance(x, sp.exp) for x in e.args), _merge_exponential)
+
+
+def _merge_exponential(product: sp.Expr) -> sp.Expr:
+    """exp(y) times sums of cosh and sinh."""
+    exponent = sp.Add(*(x.exp for x in product.args if isinstance(x, sp.exp)))
+    rest = sp.Mul(*(x for x in product.args if not isinstance(x, sp.exp)))
+    if not rest.has(sp.cosh, sp.sinh):
+        return product
+    flat = sp.expand(rest)
+    named = {sp.cosh: scaled_cosh, sp.sinh: scaled_sinh}
+    for kind, intrinsic in named.items():
+        flat = flat.replace(kind, lambda x, intrinsic=intrinsic: intrinsic(x, exponent))
+    bare = sp.Add(*(t for t in sp.Add.make_args(flat) if not t.has(scaled_cosh, scaled_sinh)))
+    return flat - bare + bare * sp.exp(exponent)

@@ -1,0 +1,85 @@
+"""What follows: symbolic equations for second moments, tangent kernels and means between x (side 1) and x' (side 2)."""
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import sympy as sp
+
+from ntkc.gaussian.price import Expectation
+from ntkc.gaussian.series import Series
+from ntkc.ir.network import InputNode, Parameter
+from ntkc.source import Span
+
+SAME = sp.Symbol("same", nonnegative=True)
+"""1 where x and x' are the same sample in the same pass (the diagonal of `kernel(x)`), else 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dual:
+    """A named E f(u) g(v) as a function of (c, a, b), in closed form or as a certified series."""
+
+    name: str
+    law: Expectation | Series
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """`symbol = value` by a rule, with what the rule rests on. `pair` says what it is a moment of: kind, node, node, side."""
+
+    symbol: sp.Symbol
+    value: sp.Expr
+    rule: str
+    premises: tuple[str, ...]
+    pair: tuple[str, int, int, str]
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A quantity carried from turn to turn: its symbol in the body, its value before, after a turn, and its name at the end."""
+
+    symbol: sp.Symbol
+    initial: sp.Expr
+    following: sp.Expr
+    result: sp.Symbol
+    pair: tuple[str, int, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LoopStep:
+    count: int
+    states: tuple[State, ...]
+    body: "tuple[Step, ...]"
+    span: Span = field(compare=False, repr=False)
+
+
+Step: TypeAlias = Equation | LoopStep
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    name: str
+    nngp: sp.Expr
+    ntk: sp.Expr | None
+    refusal: str = ""
+    """Why there is no tangent kernel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """<x_i, x_j'>/d of two inputs: `symbols` on the sides 12, 1 and 2."""
+
+    first: InputNode
+    second: InputNode
+    symbols: tuple[sp.Symbol, sp.Symbol, sp.Symbol]
+
+
+@dataclass(frozen=True, slots=True)
+class Recursion:
+    name: str
+    inputs: tuple[InputNode, ...]
+    data: tuple[Data, ...]
+    parameters: tuple[Parameter, ...]
+    duals: tuple[Dual, ...]
+    steps: tuple[Step, ...]
+    outputs: tuple[Output, ...]

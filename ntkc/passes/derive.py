@@ -1,0 +1,62 @@
+"""Network -> Recursion: equations for K, Theta and means, demanded backwards from the outputs."""
+
+from graphlib import TopologicalSorter
+
+import sympy as sp
+
+from ntkc.deriving.rules import CROSS, Rules, Underivable
+from ntkc.diagnostics import ArchError, Diagnostic
+from ntkc.gaussian.slope import Discontinuous
+from ntkc.ir.network import InputNode, Network
+from ntkc.ir.recursion import Equation, LoopStep, Output, Recursion, Step
+
+
+def derive(network: Network) -> Recursion:
+    rules = Rules(network)
+    try:
+        outputs = tuple(_output(rules, name, node) for name, node in network.outputs)
+    except Underivable as error:
+        raise ArchError([_diagnostic(network, error)]) from error
+    inputs = tuple(node for node in network.nodes if isinstance(node, InputNode))
+    duals = tuple(rules.duals.values())
+    steps = _steps(rules, None)
+    return Recursion(network.name, inputs, tuple(rules.data.values()), network.parameters, duals, steps, outputs)
+
+
+def _output(rules: Rules, name: str, node: int) -> Output:
+    nngp = rules.second(node, node, CROSS)
+    rules.second(node, node, "1")
+    try:
+        return Output(name, nngp, rules.tangent(node, node))
+    except Discontinuous as error:
+        return Output(name, nngp, None, str(error))
+
+
+def _diagnostic(network: Network, error: Underivable) -> Diagnostic:
+    span = network.nodes[error.node].origin.span
+    help = "write it so that each nonlinearity acts on one Gaussian value, or as a sum of products of such"
+    return Diagnostic("no-closed-form", "the expectation of this value cannot be derived", span, error.reason, help)
+
+
+def _steps(rules: Rules, place: int | None) -> tuple[Step, ...]:
+    """The equations and loops of one body, each after what it reads."""
+    steps: list[Step] = list(rules.scopes[place].equations)
+    for index, loop in enumerate(rules.network.loops):
+        states = tuple(s for s in rules.scopes[index].states if s is not None)
+        if loop.parent == place and states:
+            steps.append(LoopStep(loop.count, states, _steps(rules, index), loop.span))
+    writer = {symbol: i for i, step in enumerate(steps) for symbol in _writes(step)}
+    graph = {i: sorted({writer[s] for s in _reads(step) if s in writer} - {i}) for i, step in enumerate(steps)}
+    return tuple(steps[i] for i in TopologicalSorter(graph).static_order())
+
+
+def _writes(step: Step) -> set[sp.Symbol]:
+    return {step.symbol} if isinstance(step, Equation) else {state.result for state in step.states}
+
+
+def _reads(step: Step) -> set[sp.Symbol]:
+    if isinstance(step, Equation):
+        return step.value.free_symbols
+    return {s for state in step.states for s in (state.initial.free_symbols | state.following.free_symbols)} | {
+        s for inner in step.body for s in _reads(inner)
+    }
