@@ -50,7 +50,8 @@ class ArchError(Exception):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """``"did you mean `dense`?"``, or nothing when no known name is near."""
-    near = get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+    words = sorted(known)
+    near = [w for w in words if w.lower() == name.lower()] or get_close_matches(name, words, n=1, cutoff=0.6)
     return f"did you mean `{near[0]}`?" if near else ""
 
 

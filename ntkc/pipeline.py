@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from ntkc.backends.jax import emit
 from ntkc.ir.network import Network
@@ -44,6 +45,22 @@ class Compilation:
             exec(compile(self.code, file, "exec"), vars(module))  # the compiler's own text, never the user's
             sys.modules[name] = module
         return sys.modules[name]
+
+    def kernel(self, x1: Any, x2: Any = None, **options: Any) -> Any:
+        """`kernel` of the emitted module: a named tuple of `nngp` and `ntk`, each of shape (n1, n2)."""
+        return self.module().kernel(x1, x2, **options)
+
+    def nngp(self, x1: Any, x2: Any = None, **options: Any) -> Any:
+        """The NNGP kernel, (n1, n2)."""
+        return self.module().nngp(x1, x2, **options)
+
+    def ntk(self, x1: Any, x2: Any = None, **options: Any) -> Any:
+        """The neural tangent kernel, (n1, n2)."""
+        return self.module().ntk(x1, x2, **options)
+
+    def diagonal(self, x: Any, **options: Any) -> Any:
+        """Both kernels of each row with itself, (n,)."""
+        return self.module().diagonal(x, **options)
 
 
 def compile_source(source: Source, name: str | None = None, overrides: Mapping[str, str] | None = None) -> Compilation:

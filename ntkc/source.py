@@ -10,6 +10,8 @@ class Source:
 
     name: str
     text: str
+    folder: str = field(default="", compare=False)
+    """Where imports are looked for."""
 
     def position(self, offset: int) -> tuple[int, int]:
         """Line and column of a character offset, both counted from 1."""

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from ntkc.diagnostics import ArchError
-from ntkc.passes.parse import parse
-from ntkc.passes.read import read
+from ntkc.pipeline import load
 
 ERRORS = Path(__file__).parent / "errors"
 UPDATE = os.environ.get("NTKC_UPDATE") == "1"
@@ -17,7 +16,7 @@ UPDATE = os.environ.get("NTKC_UPDATE") == "1"
 def errors_of(path: Path) -> str:
     """What the compiler says of a file; nothing when it has no fault."""
     try:
-        parse(read(path))
+        load(path)
     except ArchError as error:
         return f"{error}\n"
     return ""

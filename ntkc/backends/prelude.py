@@ -181,12 +181,12 @@ def kernel(x1, x2=None, *, get=("nngp", "ntk"), precision="accurate", **params):
         raise ValueError(f"get is 'nngp', 'ntk' or both, precision 'accurate' or 'fast'; got {get}, {precision!r}")
     if "ntk" in get and NO_NTK:
         raise ValueError(f"this network has an NNGP but no NTK: {NO_NTK}; ask for get='nngp'")
-    a = _check("x1", x1, INPUTS)
-    b = a if x2 is None else _check("x2", x2, INPUTS)
-    for u, v in zip(a, b, strict=True):
-        if u.shape[1] != v.shape[1] or u.dtype != v.dtype:
-            raise ValueError(f"x1 and x2 differ in kind: {u.shape[1]} features of {u.dtype}, {v.shape[1]} of {v.dtype}")
     with jax.enable_x64(True):
+        a = _check("x1", x1, INPUTS)
+        b = a if x2 is None else _check("x2", x2, INPUTS)
+        for u, v in zip(a, b, strict=True):
+            if u.shape[1] != v.shape[1] or u.dtype != v.dtype:
+                raise ValueError(f"x1 and x2 differ in kind: {u.shape[1]} features of {u.dtype}, {v.shape[1]} of {v.dtype}")
         dtype = "float64" if precision == "accurate" else str(a[0].dtype)
         out = _evaluate(a, b, _hyperparameters(params), get, x2 is None, dtype)
     return Kernel(*(_unwrap(out[kind]) if kind in get else None for kind in ("nngp", "ntk")))
@@ -207,8 +207,8 @@ def diagonal(x, *, get=("nngp", "ntk"), precision="accurate", **params):
     get = (get,) if isinstance(get, str) else tuple(get)
     if "ntk" in get and NO_NTK:
         raise ValueError(f"this network has an NNGP but no NTK: {NO_NTK}; ask for get='nngp'")
-    xs = _check("x", x, INPUTS)
     with jax.enable_x64(True):
+        xs = _check("x", x, INPUTS)
         dtype = "float64" if precision == "accurate" else xs[0].dtype
         params = {name: value.astype(dtype) for name, value in _hyperparameters(params).items()}
         out = jax.tree.map(lambda v: v.astype(xs[0].dtype), _own(tuple(v.astype(dtype) for v in xs), params))

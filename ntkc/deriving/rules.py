@@ -14,7 +14,7 @@ from ntkc.gaussian.names import Names
 from ntkc.gaussian.price import Expectation, expectation
 from ntkc.gaussian.product import Factors, Monomial, expect, monomials
 from ntkc.gaussian.series import Series, series
-from ntkc.gaussian.slope import slope
+from ntkc.gaussian.slope import Discontinuous, slope
 from ntkc.gaussian.terms import NotClosed, Z
 from ntkc.ir.layer import Moments
 from ntkc.ir.network import (
@@ -274,9 +274,14 @@ class Rules:
             return sp.S.Zero
         if (loop := self._loop_of(p, q)) is not None and (kind == "m" or self.sources[p] & self.sources[q]):
             return self._state(key, loop)
-        value, rule, premises = (
-            self._second(p, q, side) if kind == "S" else self._tangent(p, q) if kind == "T" else self._mean(p, side)
-        )
+        try:
+            value, rule, premises = (
+                self._second(p, q, side) if kind == "S" else self._tangent(p, q) if kind == "T" else self._mean(p, side)
+            )
+        except Discontinuous:
+            raise
+        except NotClosed as error:
+            raise Underivable(p, str(error)) from error
         if key not in self._memo:  # a loop's state may have demanded it on the way
             self._memo[key] = self._record(key, value, rule, premises)
         return self._memo[key]

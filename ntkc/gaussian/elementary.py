@@ -9,7 +9,7 @@ import sympy as sp
 
 from ntkc.gaussian.antiderivative import FIELD, SCALE_U, SCALE_V, VARIANCE_U, VARIANCE_V, Rational, Span, add, scale
 from ntkc.gaussian.moments import A, B, C, isserlis, pairings
-from ntkc.gaussian.terms import Term
+from ntkc.gaussian.terms import NotClosed, Term
 
 DET = sp.Symbol("det", positive=True)
 
@@ -23,6 +23,8 @@ def tilt(first: Term, second: Term) -> tuple[sp.Expr, sp.Expr, sp.Expr, sp.Expr]
 
 def exponentials(first: Term, second: Term) -> tuple[sp.Expr, sp.Expr]:
     """(k, x): E of the product of two terms without step, erf and delta is k exp(x), in A, B, C."""
+    if first.quadratic.is_positive or second.quadratic.is_positive:
+        raise NotClosed("exp(q z^2) with q > 0 has an expectation only for small variances")
     det, *inside = tilt(first, second)
     a, b, c = (entry if det == 1 else sp.expand(entry * det) / DET for entry in inside)
     n, m, l1, l2 = first.power, second.power, first.linear, second.linear

@@ -9,7 +9,7 @@ class Names:
     def __init__(self, known: dict[sp.Expr, str]) -> None:
         self._names: dict[sp.Expr, str] = {}
         for function, name in known.items():
-            self._name(function, name)
+            self._names[sp.expand(function)] = self._name(function, name)
 
     def of(self, function: sp.Expr) -> str:
         return self._names.get(function) or self._name(function, f"f{len(self._names) + 1}")

@@ -44,10 +44,13 @@ def coefficients(function: sp.Expr, variance: float, kinks: tuple[sp.Expr, ...],
     weights = np.concatenate([(b - a) / 2 * w for a, b in zip(edges, edges[1:], strict=False)])
     weights = weights * np.exp(-(points**2) / 2) / np.sqrt(2 * np.pi)
     values = np.broadcast_to(sp.lambdify(Z, function, ["scipy", "numpy"])(root * points), points.shape)
+    mass = weights * values**2
+    if not np.isfinite(mass).all() or max(mass[0], mass[-1]) > 1e-20 * np.sum(mass):
+        raise NotClosed(f"{str(function).replace(str(Z), 'z')} grows too fast, or is not defined everywhere")
     he = [np.ones_like(points), points]
     for k in range(1, terms - 1):
         he.append((points * he[k] - np.sqrt(k) * he[k - 1]) / np.sqrt(k + 1))
-    return np.array([np.sum(weights * values * h) for h in he[:terms]]), float(np.sum(weights * values**2))
+    return np.array([np.sum(weights * values * h) for h in he[:terms]]), float(np.sum(mass))
 
 
 def _tails(function: sp.Expr, kinks: tuple[sp.Expr, ...]) -> list[float]:

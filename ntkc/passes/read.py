@@ -14,7 +14,7 @@ def read(path: str | PathLike[str]) -> Source:
     text = _decoded(place, _bytes(place)).removeprefix("\ufeff")
     if "\0" in text:
         raise _error(place, "binary-file", "is not a text file: it holds NUL bytes", "give the path of a `.arch` file")
-    return Source(place.name, text)
+    return Source(place.name, text, str(place.parent))
 
 
 def _bytes(place: Path) -> bytes:

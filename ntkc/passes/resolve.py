@@ -70,14 +70,14 @@ def _define(file: ast.File, scope: Scope, chain: tuple[Path, ...]) -> list[Diagn
 
 
 def _use(use: ast.Use, scope: Scope, chain: tuple[Path, ...]) -> list[Diagnostic]:
-    here = Path(use.span.source.name).resolve()
+    here = (Path(use.span.source.folder) / use.span.source.name).resolve()
     path = (here.parent / use.path).resolve()
     if path in (*chain, here):
         return [Diagnostic("import-cycle", f'"{use.path}" leads back to this file', use.span, "this import closes a cycle")]
     try:
         source = read(path)
     except ArchError as error:
-        return [Diagnostic(d.code, d.message, use.span, "used here") for d in error.diagnostics]
+        return [Diagnostic(d.code, d.message.replace(str(path), use.path), use.span, "used here") for d in error.diagnostics]
     imported = Scope()
     problems = _define(parse(source), imported, (*chain, here))
     for name in use.names:

@@ -1,7 +1,7 @@
 """What was written between the parentheses of a call -> arguments, each checked."""
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import MISSING, fields
 
 import sympy as sp
 
@@ -27,7 +27,7 @@ def bind_layer(kind: type[Layer], call: ast.Call, number: Number, integer: Integ
             fail("repeated-argument", f"`{name}` is given twice", keyword.span, "the second time")
         given[name] = _read(known[name].metadata["argument"], name, keyword.value, number, integer)
     for name, field in known.items():
-        if name not in given and field.default is None and field.metadata["argument"].kind == "number":
+        if name not in given and field.default is MISSING:
             fail("missing-argument", f"`{kind.name}` needs `{name}`", call.function.span, help=f"write `{name}=...`")
     layer = kind(**given)
     if problem := layer.problem():

@@ -100,7 +100,7 @@ class Statements(Expressions):
         if default.free_symbols or default.is_infinite:
             fail("not-constant", f"the default of `{name}` must be a number", statement.default.span)
         if domain.contains(default) != sp.true:
-            fail("out-of-domain", f"the default of `{name}` is not in its domain", statement.default.span, f"not in {domain}")
+            fail("out-of-domain", f"the default of `{name}` is not in its domain", statement.default.span, f"not in {statement.domain.span.text}" if statement.domain else "")
         positive = domain.inf > 0 or (domain.inf == 0 and domain.left_open)
         assumptions = {"positive": True} if positive else {"nonnegative": True} if domain.inf == 0 else {"real": True}
         symbol = sp.Symbol(name, **assumptions)

@@ -1,0 +1,111 @@
+"""Recursion -> values to any number of digits, with mpmath: slow, and written without a thought of speed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mpmath as mp
+import sympy as sp
+
+from ntkc.gaussian.moments import A, B, C
+from ntkc.gaussian.price import Expectation
+from ntkc.gaussian.series import Series
+from ntkc.gaussian.terms import Z
+from ntkc.ir.recursion import SAME, Dual, Equation, Recursion, Step
+
+Vector = Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Kernels of one pair of samples, by output."""
+
+    nngp: dict[str, Any]
+    ntk: dict[str, Any]
+
+
+def evaluate(
+    recursion: Recursion, x1: Sequence[Vector], x2: Sequence[Vector], digits: int = 50, params: Mapping[str, object] | None = None
+) -> Values:
+    """NNGP and NTK of one pair; `x1[i]` is the vector of the i-th input. x1 is x2 counts as the same sample."""
+    with mp.workdps(digits + 10):
+        machine = _Machine(recursion, x1 is x2, dict(params or {}))
+        machine.load(x1, x2)
+        machine.run(recursion.steps)
+        nngp = {o.name: +machine.value(o.nngp) for o in recursion.outputs}
+        ntk = {o.name: +machine.value(o.ntk) for o in recursion.outputs if o.ntk is not None}
+        return Values(nngp, ntk)
+
+
+class _Machine:
+    def __init__(self, recursion: Recursion, same: bool, params: dict[str, object]) -> None:
+        self.recursion = recursion
+        self.memory: dict[sp.Symbol, Any] = {SAME: mp.mpf(int(same))}
+        self.calls = {dual.name: _callable(dual, self.memory) for dual in recursion.duals}
+        self._compiled: dict[sp.Expr, Any] = {}
+        for p in recursion.parameters:
+            given = params.get(p.symbol.name)
+            self.memory[p.symbol] = mp.mpf(str(given)) if given is not None else _number(p.default)
+
+    def load(self, x1: Sequence[Vector], x2: Sequence[Vector]) -> None:
+        names = [node.name for node in self.recursion.inputs]
+        for data in self.recursion.data:
+            i, j = names.index(data.first.name), names.index(data.second.name)
+            for symbol, u, v in zip(data.symbols, (x1[i], x1[i], x2[i]), (x2[j], x1[j], x2[j]), strict=True):
+                self.memory[symbol] = mp.fdot([mp.mpf(s) for s in u], [mp.mpf(t) for t in v]) / len(u)
+
+    def run(self, steps: tuple[Step, ...]) -> None:
+        for step in steps:
+            if isinstance(step, Equation):
+                self.memory[step.symbol] = self.value(step.value)
+                continue
+            self.memory.update({s.symbol: self.value(s.initial) for s in step.states})
+            for _ in range(step.count):
+                self.run(step.body)
+                self.memory.update({s.symbol: v for s, v in [(s, self.value(s.following)) for s in step.states]})
+            self.memory.update({s.result: self.memory[s.symbol] for s in step.states})
+
+    def value(self, expr: sp.Expr) -> Any:
+        symbols = sorted(expr.free_symbols, key=str)
+        if expr not in self._compiled:
+            self._compiled[expr] = sp.lambdify(symbols, expr, [self.calls, "mpmath"])
+        return mp.mpf(self._compiled[expr](*(self.memory[s] for s in symbols)))
+
+
+def _number(value: sp.Expr) -> Any:
+    return mp.mpf(sp.N(value, mp.mp.dps)._mpf_)
+
+
+def _callable(dual: Dual, memory: dict[sp.Symbol, Any]) -> Any:
+    law = dual.law
+    if isinstance(law, Series):
+        f, g = (sp.lambdify(Z, h, "mpmath") for h in (law.f, law.g))
+        return lambda c, a, b: _summed(law, f, g, c, a, b)
+    free = sorted(law.value.free_symbols - {A, B, C}, key=str)
+    compiled = sp.lambdify([C, A, B, *free], _clamped(law), "mpmath")
+    return lambda c, a, b: mp.re(compiled(c, a, b, *(memory[s] for s in free)))
+
+
+def _clamped(law: Expectation) -> sp.Expr:
+    """Roots of ab - c^2 are of max(ab - c^2, 0), which rounding may make negative where u = v."""
+    gram = A * B - C**2
+    return law.value.xreplace({gram: sp.Max(gram, 0)}).subs(sp.sqrt(gram), sp.sqrt(sp.Max(gram, 0)))
+
+
+def _summed(law: Series, f: Any, g: Any, c: Any, a: Any, b: Any) -> Any:
+    """The series with its coefficients by adaptive quadrature."""
+    left, right = _coefficients(f, a, law), _coefficients(g, b, law)
+    rho = c / mp.sqrt(a * b) if a * b else mp.mpf(0)
+    return mp.fsum(s * t * rho**k for k, (s, t) in enumerate(zip(left, right, strict=True)))
+
+
+def _coefficients(f: Any, a: Any, law: Series) -> list[Any]:
+    root = mp.sqrt(a)
+    kinks = [mp.mpf(k) / root for k in law.kinks if root]
+    edges = sorted({mp.mpf(e) for e in (-14, -5, -2, 0, 2, 5, 14)} | {k for k in kinks if abs(k) < 14})
+    found = []
+    for k in range(law.terms):
+        scale = mp.sqrt(2 ** mp.mpf(k) * mp.factorial(k)) * mp.sqrt(2 * mp.pi)
+        weight = lambda x, k=k, scale=scale: mp.hermite(k, x / mp.sqrt(2)) * mp.exp(-x * x / 2) / scale  # noqa: E731
+        found.append(mp.quad(lambda x, w=weight: f(root * x) * w(x), edges, maxdegree=7))
+    return found

@@ -1,0 +1,1 @@
+"""Why to trust a compilation: certificates re-checked, emitted code compared with the reference."""

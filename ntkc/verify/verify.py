@@ -1,0 +1,97 @@
+"""Compilation -> Report: certificates of the derivation, and the emitted code against the reference backend."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ntkc.backends.reference import evaluate
+from ntkc.gaussian.price import Expectation
+from ntkc.gaussian.series import VARIANCES, Series
+from ntkc.ir.recursion import Dual
+from ntkc.pipeline import Compilation
+from ntkc.verify.certificate import check
+
+TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One claim; `status` is proven, checked, bounded or FAILED."""
+
+    claim: str
+    status: str
+    detail: str
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    rows: tuple[Row, ...]
+
+    @property
+    def ok(self) -> bool:
+        return all(row.ok for row in self.rows)
+
+
+def verify(compilation: Compilation, seed: int = 0) -> Report:
+    """Re-checks everything that does not need a finite network."""
+    rows = [row for dual in compilation.recursion.duals for row in _dual(dual, seed)]
+    return Report((*rows, *_code(compilation, seed)))
+
+
+def _dual(dual: Dual, seed: int) -> list[Row]:
+    name = f"{dual.name}: E f(u) g(v), f = {dual.law.f}" + ("" if dual.law.f == dual.law.g else f", g = {dual.law.g}")
+    if isinstance(dual.law, Series):
+        worst = max(dual.law.bounds)
+        detail = f"{dual.law.terms} Hermite terms, error <= {worst:.1e} for variances {VARIANCES[0]} to {VARIANCES[-1]}"
+        return [Row(name, "bounded", detail, bool(np.isfinite(worst)))]
+    return _closed(name, dual.law, seed)
+
+
+def _closed(name: str, law: Expectation, seed: int) -> list[Row]:
+    findings = check(law, seed)
+    broken = [finding for finding in findings if not finding.ok]
+    if broken:
+        return [Row(f"{name}: {finding.claim}", "FAILED", finding.detail, False) for finding in broken]
+    links = [finding for finding in findings if finding.claim.startswith("d/dc")]
+    exact = sum(finding.exact for finding in links)
+    detail = f"{exact} of {len(links)} Price links exactly, {len(findings) - exact} claims at random points"
+    return [Row(name, "proven" if links and exact == len(links) else "checked", detail, True)]
+
+
+def _code(compilation: Compilation, seed: int) -> list[Row]:
+    """Random pairs, a pair close together, and one sample with itself."""
+    x1, x2 = _samples(compilation, seed)
+    refused = any(output.ntk is None for output in compilation.recursion.outputs)
+    rows = []
+    for kind in ("nngp",) if refused else ("nngp", "ntk"):
+        code = getattr(compilation.kernel(x1, x2, get=kind), kind)
+        values = code if isinstance(code, dict) else {"": code}
+        worst = max(_gap(compilation, kind, name, np.asarray(v), x1, x2) for name, v in values.items())
+        status = "checked" if worst < TOLERANCE else "FAILED"
+        rows.append(Row(f"emitted {kind} against the reference", status, f"relative gap {worst:.1e}", worst < TOLERANCE))
+    return rows
+
+
+def _samples(compilation: Compilation, seed: int) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    source = np.random.default_rng(seed)
+    sizes = [node.type.channels or 5 for node in compilation.recursion.inputs]
+    x1 = tuple(source.normal(size=(2, d)) for d in sizes)
+    x2 = tuple(np.stack([source.normal(size=d), x[0] + 1e-2 * source.normal(size=d)]) for x, d in zip(x1, sizes, strict=True))
+    return x1, x2
+
+
+def _gap(
+    compilation: Compilation, kind: str, name: str, code: np.ndarray, x1: tuple[np.ndarray, ...], x2: tuple[np.ndarray, ...]
+) -> float:
+    digits = 15 if any(isinstance(d.law, Series) for d in compilation.recursion.duals) else 30
+    reference = np.array(
+        [
+            [
+                float(getattr(evaluate(compilation.recursion, [x[i] for x in x1], [y[j] for y in x2], digits), kind)[name])
+                for j in range(2)
+            ]
+            for i in range(2)
+        ]
+    )
+    return float(np.max(np.abs(code - reference)) / max(float(np.max(np.abs(reference))), 1e-300))
