@@ -30,10 +30,33 @@ def _gram_root(c, a, b):
     return _sqrt((m - c) * (m + c))
 
 
+# atan(t)/t as a polynomial in t^2 on [0, 1], Chebyshev fits with errors 4e-9 and 3e-18; XLA's own takes ten times as long.
+_ATAN_32 = (
+    0.9999999971605454, -0.3333327629198255, 0.19998075281148714, -0.14260016082820906, 0.10932341501303093,
+    -0.08349724968301601, 0.05708955593030619, -0.030351864785781172, 0.010487649254949306, -0.0017011700640685973,
+)
+_ATAN_64 = (
+    1.0, -0.3333333333333332, 0.1999999999999728, -0.14285714285522452, 0.11111111103899986, -0.09090908923813586,
+    0.07692305086458488, -0.06666637679954038, 0.058821133510041305, -0.05261641609130929, 0.04754388759047033,
+    -0.04318126899721664, 0.03905116247694501, -0.03455686749628989, 0.029121244608854832, -0.022566714208211488,
+    0.015464694610323185, -0.00899743399427727, 0.004255114826480494, -0.0015537533402612332, 0.00040788678988090015,
+    -6.81501430177686e-05, 5.423577712204974e-06,
+)
+
+
 def _atan2(y, x):
-    """atan2 with derivative 0 at the origin."""
-    origin = (x == 0) & (y == 0)
-    return jnp.where(origin, 0, jnp.arctan2(y, jnp.where(origin, 1, x)))
+    """atan2 for x >= 0, with derivative 0 at the origin."""
+    steep = jnp.where(y < 0, -y, y)
+    over = steep > x
+    low, high = jnp.where(over, x, steep), jnp.where(over, steep, x)
+    t = low / jnp.where(high > 0, high, 1)
+    v = t * t
+    first, *others = (_ATAN_64 if v.dtype == jnp.float64 else _ATAN_32)[::-1]
+    angle = jnp.full_like(v, first)
+    for k in others:
+        angle = angle * v + k
+    angle = jnp.where(over, math.pi / 2 - t * angle, t * angle)
+    return jnp.where(y < 0, -angle, angle)
 
 
 def _scaled_cosh(x, y):
