@@ -12,8 +12,25 @@ from ntkc.functions.scalar import ScalarFunction
 from ntkc.ir.layer import Layer
 
 PLANNED = frozenset(
-    "conv conv_local conv_transpose avg_pool sum_pool batch_norm attention positional embedding depthwise_conv aggregate "
-    "concat resize last reverse scan max_pool".split()
+    [
+        "conv",
+        "conv_local",
+        "conv_transpose",
+        "avg_pool",
+        "sum_pool",
+        "batch_norm",
+        "attention",
+        "positional",
+        "embedding",
+        "depthwise_conv",
+        "aggregate",
+        "concat",
+        "resize",
+        "last",
+        "reverse",
+        "scan",
+        "max_pool",
+    ]
 )
 """Words of the language whose layers are still to come."""
 

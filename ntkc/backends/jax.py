@@ -1,4 +1,4 @@
-"""Program -> a self-contained JAX module: what every module shares (`prelude.py`), then this architecture's own functions."""
+"""Program -> a self-contained JAX module: this architecture's own functions, then what all share (`prelude.py`)."""
 
 import inspect
 from collections.abc import Iterator
@@ -40,7 +40,8 @@ def _constants(program: Program) -> Iterator[str]:
     defaults = ", ".join(f'"{p.symbol.name}": {text(sp.Float(p.default, 17))}' for p in program.parameters)
     yield f"PARAMS = {{{defaults}}}"
     domains = (
-        f'"{p.symbol.name}": ({_end(p.domain.inf)}, {_end(p.domain.sup)}, {bool(p.domain.left_open)}, {bool(p.domain.right_open)})'
+        f'"{p.symbol.name}": ({_end(p.domain.inf)}, {_end(p.domain.sup)}, '
+        f"{bool(p.domain.left_open)}, {bool(p.domain.right_open)})"
         for p in program.parameters
     )
     yield f"DOMAINS = {{{', '.join(domains)}}}"
@@ -49,8 +50,7 @@ def _constants(program: Program) -> Iterator[str]:
     yield f"NO_NTK = {(refusals[0] if refusals else '')!r}"
     if any(isinstance(d.value, Series) for d in program.definitions):
         x, w = np.polynomial.legendre.leggauss(NODES)
-        yield f"_LEGENDRE = ({x.tolist()!r}, {w.tolist()!r})  # Gauss-Legendre nodes and weights"
-        yield "_LEGENDRE = tuple(np.array(v) for v in _LEGENDRE)".replace("np.array", "jnp.asarray")
+        yield f"_LEGENDRE = ({tuple(x.tolist())!r}, {tuple(w.tolist())!r})  # Gauss-Legendre nodes and weights"
 
 
 def _end(value: sp.Expr) -> str:
@@ -109,7 +109,7 @@ def _pair(program: Program) -> Iterator[str]:
         yield f'    {parameter.symbol.name} = params["{parameter.symbol.name}"]'
     extra = {d.name: _parameters(d) for d in program.definitions}
     like = program.data[0].symbols[0].name
-    yield from _block(program.body, "    ", extra, itertools_count())
+    yield from _block(program.body, "    ", extra, _counter())
     for kind in ("nngp", "ntk"):
         values = ((o.name, getattr(o, kind)) for o in program.outputs)
         entries = (f'"{name}": _as({_text(value, extra)}, {like})' for name, value in values if value is not None)
@@ -117,7 +117,7 @@ def _pair(program: Program) -> Iterator[str]:
     yield '    return {"nngp": nngp, "ntk": ntk}'
 
 
-def itertools_count() -> Iterator[int]:
+def _counter() -> Iterator[int]:
     """1, 2, 3, ... for the names of loop bodies."""
     number = 0
     while True:

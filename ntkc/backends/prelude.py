@@ -32,15 +32,41 @@ def _gram_root(c, a, b):
 
 # atan(t)/t as a polynomial in t^2 on [0, 1], Chebyshev fits with errors 4e-9 and 3e-18; XLA's own takes ten times as long.
 _ATAN_32 = (
-    0.9999999971605454, -0.3333327629198255, 0.19998075281148714, -0.14260016082820906, 0.10932341501303093,
-    -0.08349724968301601, 0.05708955593030619, -0.030351864785781172, 0.010487649254949306, -0.0017011700640685973,
+    0.9999999971605454,
+    -0.3333327629198255,
+    0.19998075281148714,
+    -0.14260016082820906,
+    0.10932341501303093,
+    -0.08349724968301601,
+    0.05708955593030619,
+    -0.030351864785781172,
+    0.010487649254949306,
+    -0.0017011700640685973,
 )
 _ATAN_64 = (
-    1.0, -0.3333333333333332, 0.1999999999999728, -0.14285714285522452, 0.11111111103899986, -0.09090908923813586,
-    0.07692305086458488, -0.06666637679954038, 0.058821133510041305, -0.05261641609130929, 0.04754388759047033,
-    -0.04318126899721664, 0.03905116247694501, -0.03455686749628989, 0.029121244608854832, -0.022566714208211488,
-    0.015464694610323185, -0.00899743399427727, 0.004255114826480494, -0.0015537533402612332, 0.00040788678988090015,
-    -6.81501430177686e-05, 5.423577712204974e-06,
+    1.0,
+    -0.3333333333333332,
+    0.1999999999999728,
+    -0.14285714285522452,
+    0.11111111103899986,
+    -0.09090908923813586,
+    0.07692305086458488,
+    -0.06666637679954038,
+    0.058821133510041305,
+    -0.05261641609130929,
+    0.04754388759047033,
+    -0.04318126899721664,
+    0.03905116247694501,
+    -0.03455686749628989,
+    0.029121244608854832,
+    -0.022566714208211488,
+    0.015464694610323185,
+    -0.00899743399427727,
+    0.004255114826480494,
+    -0.0015537533402612332,
+    0.00040788678988090015,
+    -6.81501430177686e-05,
+    5.423577712204974e-06,
 )
 
 
@@ -77,9 +103,15 @@ def _as(x, like):
 def _hermite(f, variance, terms, edges):
     """E f(sqrt(a) x) He_k(x) / sqrt(k!) for k < terms, stacked in front; quadrature on 80 Gauss-Legendre nodes per piece."""
     root = _sqrt(variance)[..., None]
-    x0, w0 = _LEGENDRE
+    x0, w0 = (jnp.asarray(v, root.dtype) for v in _LEGENDRE)
     kinks = [jnp.clip(k / jnp.where(root > 0, root, 1), -13.0, 13.0) for k in edges]
-    ends = jnp.sort(jnp.concatenate([jnp.broadcast_to(jnp.asarray(e, root.dtype), root.shape) for e in (-13.0, -5.0, -2.0, 0.0, 2.0, 5.0, 13.0)] + kinks, -1), -1)
+    ends = jnp.sort(
+        jnp.concatenate(
+            [jnp.broadcast_to(jnp.asarray(e, root.dtype), root.shape) for e in (-13.0, -5.0, -2.0, 0.0, 2.0, 5.0, 13.0)] + kinks,
+            -1,
+        ),
+        -1,
+    )
     half, middle = (ends[..., 1:] - ends[..., :-1]) / 2, (ends[..., 1:] + ends[..., :-1]) / 2
     x = (half[..., None] * x0 + middle[..., None]).reshape(*root.shape[:-1], -1)
     w = (half[..., None] * w0).reshape(x.shape) * jnp.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
@@ -96,7 +128,9 @@ def _series(f, g, c, a, b, terms, edges=()):
     left, right = _hermite(f, a, terms, edges), _hermite(g, b, terms, edges)
     m = _sqrt(a) * _sqrt(b)
     rho = jnp.clip(jnp.where(m > 0, c / jnp.where(m > 0, m, 1), 0), -1, 1)
-    return lax.fori_loop(0, terms, lambda i, total: total * rho + left[terms - 1 - i] * right[terms - 1 - i], jnp.zeros_like(rho + m))
+    return lax.fori_loop(
+        0, terms, lambda i, total: total * rho + left[terms - 1 - i] * right[terms - 1 - i], jnp.zeros_like(rho + m)
+    )
 
 
 def _second_moments(x1, x2):
@@ -133,7 +167,13 @@ def _tiled(pair, x1, x2, symmetric, size=512):
 
 def _check(name, x, sizes):
     """The inputs as a tuple of float arrays, or an error that says what was expected."""
-    xs = (x,) if len(sizes) == 1 and not isinstance(x, (tuple, list, dict)) else tuple(x.values()) if isinstance(x, dict) else tuple(x)
+    xs = (
+        (x,)
+        if len(sizes) == 1 and not isinstance(x, (tuple, list, dict))
+        else tuple(x.values())
+        if isinstance(x, dict)
+        else tuple(x)
+    )
     if len(xs) != len(sizes):
         raise ValueError(f"{name}: expected {len(sizes)} input arrays, got {len(xs)}")
     xs = tuple(jnp.asarray(v) for v in xs)
@@ -161,7 +201,9 @@ def _hyperparameters(given):
             below = value <= low if open_low else value < low
             above = value >= high if open_high else value > high
             if below or above or value != value:
-                raise ValueError(f"{name} = {value} is outside its domain {'(' if open_low else '['}{low}, {high}{')' if open_high else ']'}")
+                raise ValueError(
+                    f"{name} = {value} is outside its domain {'(' if open_low else '['}{low}, {high}{')' if open_high else ']'}"
+                )
     return {name: jnp.asarray(given.get(name, value), float) for name, value in PARAMS.items()}
 
 

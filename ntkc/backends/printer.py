@@ -9,7 +9,7 @@ from sympy.printing.pycode import PythonCodePrinter
 _NUMBERS = PythonCodePrinter({"fully_qualified_modules": True})
 
 
-class Printer(JaxPrinter):  # type: ignore[misc]
+class Printer(JaxPrinter):
     """Numbers through `math`, so that they stay weakly typed; roots and angles through the guarded functions of the prelude."""
 
     _module = "jnp"
@@ -31,7 +31,7 @@ class Printer(JaxPrinter):  # type: ignore[misc]
             raised = root if power == 1 else f"{root}**{power}"
             return raised if exponent > 0 else f"1/{raised}"
         if exponent.is_Integer and exponent < 0:
-            return f"1/{self.parenthesize(base ** -exponent, PRECEDENCE['Pow'])}"
+            return f"1/{self.parenthesize(base**-exponent, PRECEDENCE['Pow'])}"
         return f"{self.parenthesize(base, PRECEDENCE['Pow'])}**{self.parenthesize(exponent, PRECEDENCE['Pow'])}"
 
     def _print_atan2(self, expr: sp.atan2) -> str:

@@ -25,7 +25,11 @@ class Values:
 
 
 def evaluate(
-    recursion: Recursion, x1: Sequence[Vector], x2: Sequence[Vector], digits: int = 50, params: Mapping[str, object] | None = None
+    recursion: Recursion,
+    x1: Sequence[Vector],
+    x2: Sequence[Vector],
+    digits: int = 50,
+    params: Mapping[str, object] | None = None,
 ) -> Values:
     """NNGP and NTK of one pair; `x1[i]` is the vector of the i-th input. x1 is x2 counts as the same sample."""
     with mp.workdps(digits + 10):

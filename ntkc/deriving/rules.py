@@ -123,7 +123,10 @@ class Rules:
         if (p, q) not in self.data and (q, p) not in self.data:
             names = [self.network.nodes[i].name for i in dict.fromkeys((p, q))]  # type: ignore[union-attr]
             stem = "C_" + "_".join(names) if len(self._inputs()) > 1 else "C"
-            symbols = sp.Symbol(stem, real=True), *(sp.Symbol(f"{stem}_{i}", nonnegative=p == q, real=True) for i in (1, 2))
+            symbols = (
+                sp.Symbol(stem, real=True),
+                *(sp.Symbol(f"{stem}_{i}", nonnegative=p == q, real=True) for i in (1, 2)),
+            )
             self.data[p, q] = Data(self.network.nodes[p], self.network.nodes[q], symbols)  # type: ignore[arg-type]
             if p != q:
                 swapped = sp.Symbol(f"{stem}_t", real=True), *symbols[1:]
@@ -333,20 +336,24 @@ class Rules:
         """A loop's state: S, T or m of its carried values, or of one with a value from before the loop."""
         kind, p, q, side = key
         ends = [self._ends_of(i, loop) for i in (p, q)]
-        inside, before, following = (tuple(end[i] for end in ends) for i in range(3))
-        symbol = sp.Symbol(self._label((kind, *inside, side)), real=True)
+        inside, before, following = (((ends[0][i], ends[1][i])) for i in range(3))
+        symbol = sp.Symbol(self._label((kind, inside[0], inside[1], side)), real=True)
         result = sp.Symbol(symbol.name + "_end", real=True)
-        state_key = (kind, *inside, side)
+        state_key = (kind, inside[0], inside[1], side)
         if state_key not in self._memo:
             for i, j in {inside, inside[::-1]} if side != CROSS else {inside}:
                 self._memo[kind, i, j, side] = symbol
             initial = self._moment(kind, before, side)
             after = self._moment(kind, following, side)
-            self.scopes[loop].states.append(State(symbol, initial, after, result, (kind, *inside, side)))
-        current = any(isinstance(self.network.nodes[i], CarriedNode) and self.network.nodes[i].loop == loop for i in (p, q))
+            self.scopes[loop].states.append(State(symbol, initial, after, result, state_key))
+        current = any(self._is_carried(i, loop) for i in (p, q))
         return symbol if current else self._memo.setdefault(key, result)
 
-    def _moment(self, kind: str, pair: tuple[int, ...], side: str) -> sp.Expr:
+    def _is_carried(self, index: int, loop: int) -> bool:
+        node = self.network.nodes[index]
+        return isinstance(node, CarriedNode) and node.loop == loop
+
+    def _moment(self, kind: str, pair: tuple[int, int], side: str) -> sp.Expr:
         if kind == "S":
             return self.second(pair[0], pair[1], side)
         return self.tangent(pair[0], pair[1]) if kind == "T" else self.mean(pair[0], side)

@@ -53,11 +53,13 @@ def bottom(first: Side, second: Side) -> Span:
     """E of the two sides, by powers of c and S, without the weights of `price.weight`."""
     if isinstance(first, int) and isinstance(second, int):
         return _deltas(first, second)
-    if isinstance(first, int):
+    if isinstance(first, int) and not isinstance(second, int):
         return _delta_and_gauss(first, second, VARIANCE_U, VARIANCE_V, SCALE_V)
-    if isinstance(second, int):
+    if isinstance(second, int) and not isinstance(first, int):
         return _delta_and_gauss(second, first, VARIANCE_V, VARIANCE_U, SCALE_U)
-    return add(scale(_gauss(n, m), k * l) for k, n in first for l, m in second)
+    assert not isinstance(first, int)
+    assert not isinstance(second, int)
+    return add(scale(_gauss(n, m), k * h) for k, n in first for h, m in second)
 
 
 def slope(gauss: Gauss, squared_scale: Rational) -> Gauss:
@@ -108,8 +110,8 @@ def _power(linear: tuple[Rational, Rational], exponent: int) -> list[Rational]:
 def _multiply(p: list[Rational], q: list[Rational]) -> list[Rational]:
     product = [FIELD.zero] * (len(p) + len(q) - 1)
     for i, k in enumerate(p):
-        for j, l in enumerate(q):
-            product[i + j] += k * l
+        for j, m in enumerate(q):
+            product[i + j] += k * m
     return product
 
 

@@ -11,9 +11,9 @@ from functools import cache
 
 import sympy as sp
 
-from ntkc.gaussian.exponential import gather
 from ntkc.gaussian.antiderivative import FIELD, SCALE_U, SCALE_V, Rational, Span, antiderivative
-from ntkc.gaussian.elementary import Side, bottom, exponentials, slope, tilt
+from ntkc.gaussian.elementary import Gauss, Side, bottom, exponentials, slope, tilt
+from ntkc.gaussian.exponential import gather
 from ntkc.gaussian.moments import A, B, C, mean_of_terms
 from ntkc.gaussian.terms import NotClosed, Term, Terms, decompose, differentiate
 
@@ -100,7 +100,9 @@ def _links(s: Term, t: Term) -> tuple[sp.Expr, ...]:
 
 def _means(s: Term, t: Term, steps: int) -> list[sp.Expr]:
     """The values at c = 0 of the first links, where u and v are independent."""
-    left, right, means = (s,), (t,), list[sp.Expr]()
+    left: Terms = (s,)
+    right: Terms = (t,)
+    means = list[sp.Expr]()
     for _ in range(steps):
         means.append(mean_of_terms(left, A) * mean_of_terms(right, B))
         left, right = differentiate(left), differentiate(right)
@@ -111,17 +113,15 @@ def _polynomial_links(s: Term, t: Term) -> tuple[sp.Expr, ...]:
     """One side is a polynomial: the chain ends in 0, and each link is a polynomial in c by Taylor's formula at c = 0."""
     steps = min(term.power for term in (s, t) if _exponential(term)) + 1
     means = [sp.simplify(mean) for mean in _means(s, t, steps)] + [sp.S.Zero]
-    return tuple(
-        sp.Add(*(mean * C**i / sp.factorial(i) for i, mean in enumerate(means[start:]))) for start in range(len(means))
-    )
+    return tuple(sp.Add(*(mean * C**i / sp.factorial(i) for i, mean in enumerate(means[start:]))) for start in range(len(means)))
 
 
-def _derivative(term: Term, steps: int, squared_scale: Rational) -> Side | tuple[tuple[Rational, int], ...]:
+def _derivative(term: Term, steps: int, squared_scale: Rational) -> Side:
     """The steps-th derivative of z^n H(z), over n!, or of z^n erf(r z), over 2r/sqrt(pi): see `_weight`."""
     if term.step:
         return steps - term.power - 1
     flat: dict[int, Rational] = {}  # Leibniz: sum over how many derivatives fall on z^n, at least one on erf
-    gauss: Side = ((FIELD.one, 0),)
+    gauss: Gauss = ((FIELD.one, 0),)
     for falls_on_erf in range(1, steps + 1):
         falls_on_power = steps - falls_on_erf
         if falls_on_power <= term.power:

@@ -1,15 +1,15 @@
 """E of a product of functions of several jointly Gaussian variables: independent groups factor, polynomials go by Gaussian
 integration by parts (Isserlis 1918; Stein 1981), what is left must be functions of at most two."""
 
-from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import sympy as sp
 
 from ntkc.gaussian.terms import NotClosed, Z
 
-Variable = Hashable
+Variable: TypeAlias = Any
+"""Whatever names a variable; must be hashable."""
 Factors = dict[Variable, sp.Expr]
 """The function of each variable, in the symbol `Z`."""
 

@@ -4,6 +4,7 @@ E f(u) g(v) = sum_k f_k(a) g_k(b) rho^k, with f_k(a) = E f(sqrt(a) x) He_k(x) / 
 left out after K terms is at most |rho|^K sqrt(tail_f tail_g), tail_f = E f^2 - sum_{k<K} f_k^2 (Parseval, Cauchy-Schwarz).
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,8 +41,8 @@ def coefficients(function: sp.Expr, variance: float, kinks: tuple[sp.Expr, ...],
     root = np.sqrt(variance)
     edges = sorted({*EDGES, *(float(k) / root for k in kinks if abs(float(k)) < EDGES[-1] * root)})
     x, w = np.polynomial.legendre.leggauss(NODES)
-    points = np.concatenate([(b - a) / 2 * x + (a + b) / 2 for a, b in zip(edges, edges[1:], strict=False)])
-    weights = np.concatenate([(b - a) / 2 * w for a, b in zip(edges, edges[1:], strict=False)])
+    points = np.concatenate([(b - a) / 2 * x + (a + b) / 2 for a, b in itertools.pairwise(edges)])
+    weights = np.concatenate([(b - a) / 2 * w for a, b in itertools.pairwise(edges)])
     weights = weights * np.exp(-(points**2) / 2) / np.sqrt(2 * np.pi)
     values = np.broadcast_to(sp.lambdify(Z, function, ["scipy", "numpy"])(root * points), points.shape)
     mass = weights * values**2

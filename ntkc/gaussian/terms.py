@@ -92,7 +92,9 @@ def _to_basis(function: sp.Expr, z: sp.Symbol) -> sp.Expr:
     """Rewrite by steps, erf and exp; one way to write each function."""
     function = sp.piecewise_fold(function) if function.has(sp.Piecewise) else function
     function = function.replace(sp.Piecewise, lambda *branches: _from_branches(branches, z))
-    function = function.replace(sp.Max, lambda *args: _maximum(args, z)).replace(sp.Min, lambda *args: -_maximum([-x for x in args], z))
+    function = function.replace(sp.Max, lambda *args: _maximum(args, z)).replace(
+        sp.Min, lambda *args: -_maximum([-x for x in args], z)
+    )
     function = function.replace(sp.Abs, lambda x: x * _sign(x, z) if x.has(z) else sp.Abs(x))
     function = function.replace(sp.sign, lambda x: _sign(x, z) if x.has(z) else sp.sign(x))
     function = function.replace(sp.Heaviside, lambda x, *_: _step(x, z))

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import sympy as sp
 
+
 @dataclass(frozen=True, slots=True)
 class Argument:
     """How to read one keyword argument: `kind` is number, optional, size, choice or flag."""

@@ -17,7 +17,8 @@ class Dropout(Map):
     keep: sp.Expr = number(positive=True)
 
     def problem(self) -> str:
-        return "`keep` is a probability: more than 0, at most 1" if (self.keep > 1) == True or (self.keep <= 0) == True else ""  # noqa: E712
+        outside = self.keep.is_number and not 0 < self.keep <= 1
+        return "`keep` is a probability: more than 0, at most 1" if outside else ""
 
     def factor(self, own: Moments) -> sp.Expr:
         return sp.S.One

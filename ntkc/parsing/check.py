@@ -52,11 +52,7 @@ def _twice(name: Span) -> Diagnostic:
 
 
 def _bare_comparison(source: Source, statement: Tree[Any]) -> list[Diagnostic]:
-    return [
-        _outside_where(source, child)
-        for child in statement.children
-        if isinstance(child, Tree) and child.data == "compare"
-    ]
+    return [_outside_where(source, child) for child in statement.children if isinstance(child, Tree) and child.data == "compare"]
 
 
 def _outside_where(source: Source, compare: Tree[Any]) -> Diagnostic:

@@ -160,9 +160,7 @@ def _string(m: Mistake) -> Diagnostic:
 def _unknown(m: Mistake) -> Diagnostic:
     char = str(m.token)
     name = unicodedata.name(char, f"U+{ord(char):04X}").lower()
-    shown = (
-        f"`{char}`" if char.isprintable() and char.isascii() else f"`{char}` ({name})" if char.isprintable() else name
-    )
+    shown = f"`{char}`" if char.isprintable() and char.isascii() else f"`{char}` ({name})" if char.isprintable() else name
     label = f"write `{LOOK_ALIKES[char]}`" if LOOK_ALIKES.get(char) else ""
     if char.isspace():
         label = "write an ordinary space"

@@ -209,6 +209,4 @@ class _Layout:
         closing = CLOSES[opened]
         span = span_of(self.source, opened)
         help = f"add `{closing}` behind what it encloses"
-        self.diagnostics.append(
-            Diagnostic(code, f"this `{opened}` is never closed", span, f"no `{closing}` for it", help)
-        )
+        self.diagnostics.append(Diagnostic(code, f"this `{opened}` is never closed", span, f"no `{closing}` for it", help))

@@ -151,8 +151,7 @@ def _declaration(node: Input | Param | Const | Option | Layer | Assign, root: Ro
 
 def _parameters(parameters: tuple[Parameter, ...]) -> str:
     return ", ".join(
-        parameter.name.id + (f" = {expression(parameter.default)}" if parameter.default else "")
-        for parameter in parameters
+        parameter.name.id + (f" = {expression(parameter.default)}" if parameter.default else "") for parameter in parameters
     )
 
 

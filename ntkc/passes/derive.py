@@ -56,7 +56,7 @@ def _writes(step: Step) -> set[sp.Symbol]:
 
 def _reads(step: Step) -> set[sp.Symbol]:
     if isinstance(step, Equation):
-        return step.value.free_symbols
+        return set(step.value.free_symbols)
     return {s for state in step.states for s in (state.initial.free_symbols | state.following.free_symbols)} | {
         s for inner in step.body for s in _reads(inner)
     }

@@ -1,6 +1,5 @@
 """Recursion -> Program: definitions for what is called by name, shapes for loop variables, delicate pieces as intrinsics."""
 
-import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from ntkc.gaussian.moments import A, B, C
@@ -17,9 +16,7 @@ def lower(recursion: Recursion, network: Network) -> Program:
     body = _body(recursion.steps, recursion.data[0])
     names = _called(recursion.steps)
     used = tuple(d for d in definitions if d.name in names)
-    return Program(
-        recursion.name, network, recursion.inputs, recursion.data, recursion.parameters, used, body, recursion.outputs
-    )
+    return Program(recursion.name, network, recursion.inputs, recursion.data, recursion.parameters, used, body, recursion.outputs)
 
 
 def _definition(dual: Dual) -> Definition:
@@ -43,7 +40,11 @@ def _body(steps: tuple[Step, ...], data: Data) -> tuple[Instruction, ...]:
 
 
 def _equations(steps: list[Equation]) -> list[Assign]:
-    own = {step.pair[1]: step.symbol for step in steps if step.pair[0] == "S" and step.pair[1] == step.pair[2] and step.pair[3] == "1"}
+    own = {
+        step.pair[1]: step.symbol
+        for step in steps
+        if step.pair[0] == "S" and step.pair[1] == step.pair[2] and step.pair[3] == "1"
+    }
     ordered = sorted(steps, key=lambda step: step.pair[3] == "12")
     return [Assign(s.symbol, s.value, own.get(s.pair[1]) if _is_variance(s) else None, s.span) for s in ordered]
 

@@ -81,9 +81,8 @@ def _use(use: ast.Use, scope: Scope, chain: tuple[Path, ...]) -> list[Diagnostic
     imported = Scope()
     problems = _define(parse(source), imported, (*chain, here))
     for name in use.names:
-        kinds = (scope.blocks, imported.blocks), (scope.activations, imported.activations)
-        for mine, theirs in kinds:  # a block may call its neighbours
-            mine.update({k: v for k, v in theirs.items() if k not in mine})  # type: ignore[attr-defined]
+        scope.blocks = {**imported.blocks, **scope.blocks}  # a block may call its neighbours
+        scope.activations = {**imported.activations, **scope.activations}
         if name.id not in {**imported.blocks, **imported.activations}:
             label = did_you_mean(name.id, [*imported.blocks, *imported.activations]) or "it has no such block or activation"
             problems.append(Diagnostic("unknown-import", f'"{use.path}" does not define `{name.id}`', name.span, label))

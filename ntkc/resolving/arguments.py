@@ -68,7 +68,12 @@ def _read(argument: Argument, name: str, expr: ast.Expr, number: Number, integer
         case "choice":
             if word not in argument.choices:
                 choices = ", ".join(argument.choices)
-                fail("bad-argument", f"`{name}` must be one of {choices}", expr.span, did_you_mean(word or "", argument.choices))
+                fail(
+                    "bad-argument",
+                    f"`{name}` must be one of {choices}",
+                    expr.span,
+                    did_you_mean(word or "", argument.choices),
+                )
             return word
         case "flag":
             if word not in ("true", "false"):

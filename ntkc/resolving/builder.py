@@ -205,4 +205,4 @@ def _is_linear(value: sp.Expr, symbols: list[sp.Symbol]) -> bool:
     flat = sp.expand(value)
     if any(flat.coeff(s).has(*symbols) for s in symbols):
         return False
-    return sp.expand(flat - sp.Add(*(flat.coeff(s) * s for s in symbols))) == 0
+    return bool(sp.expand(flat - sp.Add(*(flat.coeff(s) * s for s in symbols))) == 0)

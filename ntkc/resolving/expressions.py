@@ -5,7 +5,7 @@ import sympy as sp
 from ntkc.diagnostics import did_you_mean
 from ntkc.gaussian.terms import Z
 from ntkc.ir import syntax as ast
-from ntkc.ir.layer import Map, Weighted
+from ntkc.ir.layer import Layer, Map, Weighted
 from ntkc.resolving.arguments import bind_layer, bind_parameters
 from ntkc.resolving.builder import Builder
 from ntkc.resolving.numbers import CONSTANTS, arithmetic, finite, literal
@@ -67,7 +67,7 @@ class Expressions:
             fail("not-an-integer", f"{what} must be an integer", expr.span, found, cure)
         return int(value)
 
-    def layer(self, call: ast.Call, scope: Scope) -> Weighted | Map:
+    def layer(self, call: ast.Call, scope: Scope) -> Layer:
         """The layer of a call, whatever it is applied to."""
         kind = layer_types()[call.function.id]
         return bind_layer(kind, call, lambda e, what: self.number(e, scope, what), lambda e, w: self.integer(e, scope, w))
@@ -81,14 +81,26 @@ class Expressions:
         if isinstance(meaning, Poison):
             raise Problem
         if isinstance(meaning, NamedLayer):
-            fail("layer-as-value", f"`{name.id}` is a layer, not a value", name.span, "a layer", f"apply it: `{name.id}(h)`")
+            fail(
+                "layer-as-value",
+                f"`{name.id}` is a layer, not a value",
+                name.span,
+                "a layer",
+                f"apply it: `{name.id}(h)`",
+            )
         if meaning is not None:
             return meaning
         if name.id in CONSTANTS:
             return CONSTANTS[name.id]
         callable_ = name.id in scope.blocks or name.id in scope.activations or name.id in {**layer_types(), **scalar_functions()}
         if callable_:
-            fail("missing-argument", f"`{name.id}` is a function", name.span, "it needs an argument", f"write `{name.id}(h)`")
+            fail(
+                "missing-argument",
+                f"`{name.id}` is a function",
+                name.span,
+                "it needs an argument",
+                f"write `{name.id}(h)`",
+            )
         label = did_you_mean(name.id, [*scope.known(), *CONSTANTS]) or "not defined before this line"
         fail("unknown-name", f"nothing is named `{name.id}`", name.span, label)
 
@@ -127,6 +139,7 @@ class Expressions:
         layer = self.layer(call, scope)
         if isinstance(layer, Map):
             return self.builder.mapped(layer, value, call.span)
+        assert isinstance(layer, Weighted)  # a layer is one or the other
         weight = self.fresh_weight(call.function.id)
         return self.builder.weighted(self._with_fan_in(layer, value, call.span), weight, self.builder.loop, value, call.span)
 
@@ -137,7 +150,12 @@ class Expressions:
         if len(call.args) == 1:
             value = self.value(call.args[0], scope)
             if not self.builder.reads(value):
-                fail("no-value", f"`{call.function.id}` needs a value of the network", call.args[0].span, "this is a number")
+                fail(
+                    "no-value",
+                    f"`{call.function.id}` needs a value of the network",
+                    call.args[0].span,
+                    "this is a number",
+                )
             return value
         where = call.args[1].span if call.args else call.span
         label = "arguments after the value are given by name" if call.args else "no value to apply it to"
@@ -173,7 +191,12 @@ class Expressions:
         if len(call.args) != 3 or call.keywords:
             fail("wrong-arguments", "`where` takes a condition and two values", call.span, f"{len(call.args)} given")
         if not isinstance(condition, ast.Compare):
-            fail("not-a-condition", "the first argument of `where` must be a comparison", call.args[0].span, "such as `z > 0`")
+            fail(
+                "not-a-condition",
+                "the first argument of `where` must be a comparison",
+                call.args[0].span,
+                "such as `z > 0`",
+            )
         left, right, then, other = (self.value(e, scope) for e in (condition.left, condition.right, *call.args[1:]))
         gap = left - right if condition.op in (">", ">=") else right - left
         dummy = sp.Dummy("t", real=True)
@@ -203,7 +226,12 @@ class Expressions:
         self._calls += 1
         try:
             if self._calls > DEEPEST_CALL:
-                fail("recursion", "blocks and activations call each other without end", span, "this call leads back to itself")
+                fail(
+                    "recursion",
+                    "blocks and activations call each other without end",
+                    span,
+                    "this call leads back to itself",
+                )
             return run()  # type: ignore[operator]
         finally:
             self._calls -= 1

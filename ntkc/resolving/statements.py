@@ -57,7 +57,12 @@ class Statements(Expressions):
             case ast.Const(name=name, value=value):
                 expr = self._override(name.id, name.span) or self.number(value, scope, f"`{name.id}`")
                 if expr.free_symbols:
-                    fail("not-constant", f"`{name.id}` depends on a parameter", value.span, help="use `param`, or a plain value")
+                    fail(
+                        "not-constant",
+                        f"`{name.id}` depends on a parameter",
+                        value.span,
+                        help="use `param`, or a plain value",
+                    )
                 scope.constants[name.id] = expr
             case ast.Option():
                 self._option(statement)
@@ -100,7 +105,12 @@ class Statements(Expressions):
         if default.free_symbols or default.is_infinite:
             fail("not-constant", f"the default of `{name}` must be a number", statement.default.span)
         if domain.contains(default) != sp.true:
-            fail("out-of-domain", f"the default of `{name}` is not in its domain", statement.default.span, f"not in {statement.domain.span.text}" if statement.domain else "")
+            fail(
+                "out-of-domain",
+                f"the default of `{name}` is not in its domain",
+                statement.default.span,
+                f"not in {statement.domain.span.text}" if statement.domain else "",
+            )
         positive = domain.inf > 0 or (domain.inf == 0 and domain.left_open)
         assumptions = {"positive": True} if positive else {"nonnegative": True} if domain.inf == 0 else {"real": True}
         symbol = sp.Symbol(name, **assumptions)
@@ -123,7 +133,12 @@ class Statements(Expressions):
             fail("unknown-option", f"no option is named `{name.id}`", name.span, label)
         word = value.id if isinstance(value, ast.Name) else ""
         if word not in ("ntk", "standard"):
-            fail("bad-argument", "`parameterization` must be ntk or standard", value.span, did_you_mean(word, ["ntk", "standard"]))
+            fail(
+                "bad-argument",
+                "`parameterization` must be ntk or standard",
+                value.span,
+                did_you_mean(word, ["ntk", "standard"]),
+            )
         self.standard = word == "standard"
 
     def _layer(self, statement: ast.Layer, scope: Scope) -> None:
@@ -134,13 +149,24 @@ class Statements(Expressions):
             fail("unknown-layer", f"no layer is named `{call.function.id}`", call.function.span, label)
         if not issubclass(kind, Weighted) or call.args:
             where = call.args[0].span if call.args else call.function.span
-            fail("bad-layer", "`layer` names a set of weights", where, help="write `layer W = dense(W_std=...)`, then `W(h)`")
+            fail(
+                "bad-layer",
+                "`layer` names a set of weights",
+                where,
+                help="write `layer W = dense(W_std=...)`, then `W(h)`",
+            )
         layer = self.layer(call, scope)
         scope.names[name] = NamedLayer(name, layer, self.fresh_weight(name), self.builder.loop)  # type: ignore[arg-type]
 
     def _output(self, statement: ast.Output, scope: Scope) -> None:
         if self.output_span is not None:
-            fail("several-outputs", "there is more than one `output`", statement.span, "the second one", "name them: `output a = ..., b = ...`")
+            fail(
+                "several-outputs",
+                "there is more than one `output`",
+                statement.span,
+                "the second one",
+                "name them: `output a = ..., b = ...`",
+            )
         self.output_span = statement.span
         for result in statement.results:
             node = self.builder.materialize(self.value(result.value, scope), result.value.span)
@@ -150,7 +176,12 @@ class Statements(Expressions):
         count = self.integer(statement.count, scope, "the number of turns")
         if not 0 <= count <= LONGEST_REPEAT:
             label = f"its value is {count}"
-            fail("bad-repeat", f"`repeat` needs a number of turns from 0 to {LONGEST_REPEAT}", statement.count.span, label)
+            fail(
+                "bad-repeat",
+                f"`repeat` needs a number of turns from 0 to {LONGEST_REPEAT}",
+                statement.count.span,
+                label,
+            )
         if count and self._widths_change(statement, scope):
             self._turn(statement.body, scope)
             count -= 1
@@ -185,8 +216,8 @@ class Statements(Expressions):
 
     def _loop(self, statement: ast.Repeat, count: int, scope: Scope) -> None:
         """Laws of the carried names are a fixed point: what a turn makes of them they may be at the start of the next."""
-        names = [n for n in self._carried_names(statement, scope) if self.builder.reads(scope.names[n])]  # type: ignore[arg-type]
-        initial = [self.builder.materialize(scope.names[n], statement.span) for n in names]  # type: ignore[arg-type]
+        names = [n for n in self._carried_names(statement, scope) if self.builder.reads(scope.names[n])]
+        initial = [self.builder.materialize(scope.names[n], statement.span) for n in names]
         laws = [self.builder.laws[i] for i in initial]
         parent, found = self.builder.loop, len(self.problems)
         while True:
@@ -199,7 +230,7 @@ class Statements(Expressions):
             ends = [inner.names[name] for name in names]
             if len(self.problems) > found or POISON in ends:
                 raise Problem
-            following = [self.builder.materialize(end, statement.span) for end in ends]  # type: ignore[arg-type]
+            following = [self.builder.materialize(end, statement.span) for end in ends]
             joined = [max(laws[i], self.builder.laws[f], key=RESTRICTION.index) for i, f in enumerate(following)]
             if joined == laws:
                 break

@@ -1,6 +1,7 @@
 """Re-checks the chain of each Gaussian expectation: every derivative in c is the next link (exactly, and to 50 digits at random
 points), every link at c = 0 is a product of one-dimensional integrals, and the whole agrees with a two-dimensional integral."""
 
+import itertools
 import random
 from dataclasses import dataclass
 from typing import Any
@@ -113,8 +114,8 @@ def _inner(function: sp.Expr, point: Point, t: float, tau: float, shift: float) 
     x0, w0 = np.polynomial.legendre.leggauss(60)
     kink = float(np.clip(-shift / tau, -11.9, 11.9))
     ends = np.array(sorted([-12.0, kink - 4, kink, kink + 4, 12.0]))
-    y = np.concatenate([(b - a) / 2 * x0 + (a + b) / 2 for a, b in zip(ends, ends[1:], strict=False)])
-    w = np.concatenate([(b - a) / 2 * w0 for a, b in zip(ends, ends[1:], strict=False)])
+    y = np.concatenate([(b - a) / 2 * x0 + (a + b) / 2 for a, b in itertools.pairwise(ends)])
+    w = np.concatenate([(b - a) / 2 * w0 for a, b in itertools.pairwise(ends)])
     values = _values(function, point, t * (shift + tau * y))
     return float(np.sum(w * np.exp(-(y**2) / 2) / np.sqrt(2 * np.pi) * values))
 
@@ -122,8 +123,8 @@ def _inner(function: sp.Expr, point: Point, t: float, tau: float, shift: float) 
 def _nodes() -> tuple[np.ndarray, np.ndarray]:
     x0, w0 = np.polynomial.legendre.leggauss(80)
     ends = (-12.0, -3.0, 0.0, 3.0, 12.0)
-    x = np.concatenate([(b - a) / 2 * x0 + (a + b) / 2 for a, b in zip(ends, ends[1:], strict=False)])
-    w = np.concatenate([(b - a) / 2 * w0 for a, b in zip(ends, ends[1:], strict=False)])
+    x = np.concatenate([(b - a) / 2 * x0 + (a + b) / 2 for a, b in itertools.pairwise(ends)])
+    w = np.concatenate([(b - a) / 2 * w0 for a, b in itertools.pairwise(ends)])
     return x, w * np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
 
 

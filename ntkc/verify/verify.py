@@ -82,7 +82,12 @@ def _samples(compilation: Compilation, seed: int) -> tuple[tuple[np.ndarray, ...
 
 
 def _gap(
-    compilation: Compilation, kind: str, name: str, code: np.ndarray, x1: tuple[np.ndarray, ...], x2: tuple[np.ndarray, ...]
+    compilation: Compilation,
+    kind: str,
+    name: str,
+    code: np.ndarray,
+    x1: tuple[np.ndarray, ...],
+    x2: tuple[np.ndarray, ...],
 ) -> float:
     digits = 15 if any(isinstance(d.law, Series) for d in compilation.recursion.duals) else 30
     reference = np.array(
