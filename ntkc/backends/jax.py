@@ -37,7 +37,7 @@ def _status(definition: Definition) -> str:
 
 
 def _constants(program: Program) -> Iterator[str]:
-    defaults = ", ".join(f'"{p.symbol.name}": {text(sp.Float(p.default, 17))}' for p in program.parameters)
+    defaults = ", ".join(f'"{p.symbol.name}": {float(p.default)!r}' for p in program.parameters)
     yield f"PARAMS = {{{defaults}}}"
     domains = (
         f'"{p.symbol.name}": ({_end(p.domain.inf)}, {_end(p.domain.sup)}, '
@@ -54,7 +54,7 @@ def _constants(program: Program) -> Iterator[str]:
 
 
 def _end(value: sp.Expr) -> str:
-    return "-math.inf" if value == -sp.oo else "math.inf" if value == sp.oo else text(sp.Float(value, 17))
+    return "-math.inf" if value == -sp.oo else "math.inf" if value == sp.oo else repr(float(value))
 
 
 def _definitions(program: Program) -> Iterator[str]:

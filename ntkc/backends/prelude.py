@@ -116,11 +116,12 @@ def _hermite(f, variance, terms, edges):
     x = (half[..., None] * x0 + middle[..., None]).reshape(*root.shape[:-1], -1)
     w = (half[..., None] * w0).reshape(x.shape) * jnp.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
     values = w * f(root * x)
-    rows, low, high = [], jnp.ones_like(x), x
-    for k in range(terms):
-        rows.append(jnp.sum(values * low, -1))
-        low, high = high, (x * high - math.sqrt(k + 1) * low) / math.sqrt(k + 2)
-    return jnp.stack(rows)
+
+    def next_order(pair, k):
+        low, high = pair
+        return (high, (x * high - jnp.sqrt(k + 1) * low) / jnp.sqrt(k + 2)), jnp.sum(values * low, -1)
+
+    return lax.scan(next_order, (jnp.ones_like(x), x), jnp.arange(terms, dtype=x.dtype))[1]
 
 
 def _series(f, g, c, a, b, terms, edges=()):

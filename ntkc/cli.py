@@ -1,0 +1,193 @@
+"""The command `ntkc`. Exit status: 0, 1 where the input is at fault, 2 for wrong usage."""
+
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from ntkc.backends.reference import evaluate
+from ntkc.demo import run_demo
+from ntkc.diagnostics import ArchError
+from ntkc.ir.show import latex, text
+from ntkc.passes.format import format_file
+from ntkc.passes.parse import parse
+from ntkc.passes.read import read
+from ntkc.pipeline import Compilation, compile_source
+from ntkc.verify.verify import Report, verify
+
+
+class InputError(Exception):
+    """Data handed to a command is at fault."""
+
+
+def _guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """What the user's files cause is text on stderr and status 1, never a traceback."""
+
+    @wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except (ArchError, InputError) as error:
+            click.echo(str(error), err=True)
+            sys.exit(1)
+
+    return guarded
+
+
+def _compiles(command: Callable[..., None]) -> Callable[..., None]:
+    """FILE, --arch and --set, handed on as a compilation."""
+
+    @click.argument("file", type=click.Path(path_type=Path))
+    @click.option("--arch", help="Which architecture of the file; the last one by default.")
+    @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Sets a const, or the default of a param.")
+    @wraps(command)
+    def compiled(file: Path, arch: str | None, settings: tuple[str, ...], **kwargs: Any) -> None:
+        pairs = [setting.partition("=") for setting in settings]
+        if any(not sep or not value for _, sep, value in pairs):
+            raise click.UsageError("--set takes NAME=VALUE")
+        command(compile_source(read(file), arch, {name: value for name, _, value in pairs}), **kwargs)
+
+    return _guarded(compiled)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ntkc")
+def main() -> None:
+    """From a .arch file to the proven, jitted kernels of its infinitely wide network."""
+
+
+@main.command()
+@_compiles
+@click.option("--json", "as_json", is_flag=True)
+def check(compilation: Compilation, as_json: bool) -> None:
+    """Report every mistake in FILE."""
+    click.echo(json.dumps({"ok": True, "arch": compilation.network.name}) if as_json else f"{compilation.source.name}: ok")
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--write", is_flag=True, help="Rewrite the file.")
+@click.option("--check", "only_check", is_flag=True, help="Exit with 1 if the file is not in the canonical form.")
+@_guarded
+def fmt(file: Path, write: bool, only_check: bool) -> None:
+    """Print FILE in its one canonical form."""
+    source = read(file)
+    formatted = format_file(parse(source))
+    if only_check and formatted != source.text:
+        raise InputError(f"{file}: not in the canonical form; run `ntkc fmt --write {file}`")
+    if write:
+        file.write_text(formatted, encoding="utf-8")
+    elif not only_check:
+        click.echo(formatted, nl=False)
+
+
+@main.command()
+@_compiles
+@click.option("--stage", type=click.Choice(["syntax", "network", "recursion", "program", "code"]), default="code")
+def show(compilation: Compilation, stage: str) -> None:
+    """Print one form of the program on its way to code."""
+    form = text(compilation.recursion) if stage == "recursion" else getattr(compilation, stage)
+    if stage == "network":
+        form = "\n".join(f"v{i}: {node}" for i, node in enumerate(compilation.network.nodes))
+    if stage == "program":
+        form = "\n".join(str(instruction) for instruction in compilation.program.body)
+    click.echo(str(form))
+
+
+@main.command()
+@_compiles
+@click.option("--latex", "as_latex", is_flag=True)
+def derive(compilation: Compilation, as_latex: bool) -> None:
+    """Print the derived recursion."""
+    click.echo(latex(compilation.recursion) if as_latex else text(compilation.recursion))
+
+
+@main.command(name="verify")
+@_compiles
+@click.option("--json", "as_json", is_flag=True)
+def verify_command(compilation: Compilation, as_json: bool) -> None:
+    """Re-check the derivation, and the emitted code against the reference."""
+    report = verify(compilation)
+    if as_json:
+        rows = [{"claim": r.claim, "status": r.status, "detail": r.detail, "ok": r.ok} for r in report.rows]
+        click.echo(json.dumps({"ok": report.ok, "claims": rows}))
+    else:
+        print_report(report)
+    sys.exit(0 if report.ok else 1)
+
+
+def print_report(report: Report) -> None:
+    """The claims as a table."""
+    table = Table("claim", "status", "detail")
+    for row in report.rows:
+        table.add_row(row.claim, row.status, row.detail)
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+@main.command()
+@_compiles
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write; standard output by default.")
+def build(compilation: Compilation, output: Path | None) -> None:
+    """Write the JAX module."""
+    if output is None:
+        click.echo(compilation.code, nl=False)
+    else:
+        output.write_text(compilation.code, encoding="utf-8")
+
+
+@main.command(name="eval")
+@_compiles
+@click.argument("x1", type=click.Path(path_type=Path))
+@click.argument("x2", type=click.Path(path_type=Path), required=False)
+@click.option("--get", default="nngp,ntk", help="nngp, ntk or both.")
+@click.option("--precision", type=click.Choice(["accurate", "fast"]), default="accurate")
+@click.option("--digits", type=click.IntRange(15, 1000), help="Evaluate with mpmath to this many digits, as text.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="An .npz file; a summary is printed otherwise.")
+def eval_command(
+    compilation: Compilation, x1: Path, x2: Path | None, get: str, precision: str, digits: int | None, output: Path | None
+) -> None:
+    """Evaluate the kernels at the rows of the .npy files X1 and X2."""
+    a, b = _array(x1), None if x2 is None else _array(x2)
+    if digits is not None:
+        _print_digits(compilation, a, b, get, digits)
+        return
+    try:
+        found = compilation.kernel(a, b, get=tuple(get.split(",")), precision=precision)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"error: {error}") from error
+    arrays = {kind: np.asarray(v) for kind in ("nngp", "ntk") if (v := getattr(found, kind)) is not None}
+    if output is not None:
+        np.savez(output, **arrays)  # type: ignore[arg-type]
+    for kind, values in arrays.items():
+        click.echo(f"{kind}: shape {values.shape}, {values.dtype}, from {values.min():.6g} to {values.max():.6g}")
+
+
+def _print_digits(compilation: Compilation, a: np.ndarray, b: np.ndarray | None, get: str, digits: int) -> None:
+    for i, row in enumerate(a):
+        for j, column in enumerate(a if b is None else b):
+            left = [row]
+            right = left if b is None and i == j else [column]
+            values = evaluate(compilation.recursion, left, right, digits)
+            for kind in get.split(","):
+                for name, value in getattr(values, kind).items():
+                    click.echo(f"{kind}{f'.{name}' if name else ''}[{i},{j}] = {value}")
+
+
+def _array(path: Path) -> np.ndarray:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except (OSError, ValueError) as error:
+        raise InputError(f"error: {path} is not a readable .npy file: {error}") from error
+
+
+@main.command()
+def demo() -> None:
+    """Compile, verify and use a kernel on real handwritten digits."""
+    run_demo(print_report)
