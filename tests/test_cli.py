@@ -1,0 +1,64 @@
+"""The command line, as a user meets it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from ntkc import load
+from ntkc.cli import main
+from ntkc.demo import examples
+from ntkc.verify.verify import verify
+
+RELU = str(examples() / "relu_mlp.arch")
+
+
+def run(*args: str) -> tuple[int, str]:
+    result = CliRunner().invoke(main, list(args))
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result.exit_code, result.output
+
+
+@pytest.mark.parametrize("command", [["check"], ["fmt"], ["derive"], ["build"], ["show", "--stage", "network"], ["show"]])
+def test_commands(command: list[str]) -> None:
+    status, output = run(*command, RELU)
+    assert status == 0
+    assert output
+
+
+def test_errors_are_text_and_status_1(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.arch"
+    bad.write_text("arch net {\n    input x: vector(3)\n    output dens(x)\n}\n")
+    status, output = run("check", str(bad))
+    assert status == 1
+    assert "did you mean `dense`?" in output
+    assert run("check", str(tmp_path / "none.arch"))[0] == 1
+    assert run("check", RELU, "--set", "depth")[0] == 2
+    assert run("check", RELU, "--set", "dept=3")[0] == 1
+
+
+def test_eval(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(3, 784)).astype("float32"))
+    status, output = run("eval", RELU, str(tmp_path / "x.npy"), "-o", str(tmp_path / "k.npz"), "--set", "depth=2")
+    assert status == 0
+    assert "ntk: shape (3, 3), float32" in output
+    assert set(np.load(tmp_path / "k.npz")) == {"nngp", "ntk"}
+    (tmp_path / "junk.npy").write_text("junk")
+    assert run("eval", RELU, str(tmp_path / "junk.npy"))[0] == 1
+
+
+@pytest.mark.parametrize("path", sorted(examples().glob("*.arch")), ids=lambda path: path.stem)
+def test_examples_verify(path: Path) -> None:
+    settings = {"depth": 4} if path.stem == "deep_relu" else {}
+    report = verify(load(path, **settings))
+    assert [row for row in report.rows if not row.ok] == []
+
+
+def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, output = run("demo")
+    assert status == 0
+    accuracy = float(next(line for line in output.splitlines() if line.strip().startswith("NTK: 9")).split()[1].rstrip("%"))
+    assert accuracy > 97
+    assert (tmp_path / "ntkc_demo.png").stat().st_size > 10_000

@@ -1,0 +1,95 @@
+"""What users do with an emitted module: gradients, symmetry, tiles, bad data, hyperparameters."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ntkc import Compilation, compile_source
+from ntkc.source import Source
+
+TEXT = """arch net {
+    param sigma_w = 1.3 in (0, inf)
+    param sigma_b = 0.2 in [0, inf)
+    input x: vector(4)
+    h = x
+    repeat 3 {
+        h = relu(dense(h, W_std=sigma_w, b_std=sigma_b))
+    }
+    output dense(h)
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def net() -> Compilation:
+    return compile_source(Source("net.arch", TEXT))
+
+
+def _x(n: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(n, 4)).astype("float32")
+
+
+def test_symmetric_with_exact_diagonal(net: Compilation) -> None:
+    x = _x(7)
+    own, cross, diagonal = net.kernel(x), net.kernel(x, x.copy()), net.diagonal(x)
+    np.testing.assert_array_equal(own.ntk, own.ntk.T)
+    np.testing.assert_array_equal(jnp.diag(own.ntk), diagonal.ntk)
+    np.testing.assert_allclose(own.ntk, cross.ntk, rtol=1e-5)
+    assert own.ntk.dtype == jnp.float32
+
+
+@pytest.mark.parametrize("n", [513, 1030])
+def test_tiles_do_not_show(net: Compilation, n: int) -> None:
+    x, y = _x(n), _x(n // 2, 1)
+    whole = net.kernel(x).ntk
+    assert jnp.isfinite(whole).all()
+    np.testing.assert_allclose(whole[:9, -9:], net.kernel(x[:9], x[-9:]).ntk, rtol=1e-6)
+    np.testing.assert_allclose(net.kernel(x, y).ntk[-9:, -9:], net.kernel(x[-9:], y[-9:]).ntk, rtol=1e-6)
+
+
+@pytest.mark.parametrize("point", ["equal", "zero", "apart"])
+def test_gradients_are_finite(net: Compilation, point: str) -> None:
+    x = jnp.asarray(_x(1))
+    y = {"equal": x, "zero": 0 * x, "apart": jnp.asarray(_x(1, 1))}[point]
+    slope = jax.grad(lambda u: net.ntk(u, y)[0, 0])(x if point != "zero" else y)
+    assert jnp.isfinite(slope).all()
+    by_weight = jax.grad(lambda s: net.ntk(x, y, sigma_w=s)[0, 0])(1.3)
+    step = 1e-3
+    difference = (net.ntk(x, y, sigma_w=1.3 + step) - net.ntk(x, y, sigma_w=1.3 - step))[0, 0] / (2 * step)
+    assert float(by_weight) == pytest.approx(float(difference), rel=1e-2, abs=1e-3)
+
+
+def test_works_inside_jit(net: Compilation) -> None:
+    x = jnp.asarray(_x(5))
+    np.testing.assert_allclose(jax.jit(lambda v: net.ntk(v))(x), net.ntk(x), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (np.full((2, 4), np.nan, "float32"), ValueError, "contains NaN or infinite"),
+        (np.ones(4, "float32"), ValueError, r"expected an array of shape \(n, 4\), got \(4,\)"),
+        (np.ones((2, 5), "float32"), ValueError, r"expected an array of shape \(n, 4\), got \(2, 5\)"),
+        (np.ones((2, 4), int), TypeError, "expected floating point numbers"),
+        (np.ones((0, 4), "float32"), ValueError, "is empty"),
+    ],
+)
+def test_bad_data(net: Compilation, x: np.ndarray, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        net.kernel(x)
+
+
+def test_bad_hyperparameters(net: Compilation) -> None:
+    with pytest.raises(TypeError, match="no hyperparameter is named 'sigma'; there are: sigma_w, sigma_b"):
+        net.kernel(_x(2), sigma=1.0)
+    with pytest.raises(ValueError, match=r"sigma_w = -1.0 is outside its domain \(0.0, inf\]"):
+        net.kernel(_x(2), sigma_w=-1.0)
+
+
+def test_hyperparameters_do_not_recompile(net: Compilation) -> None:
+    evaluate = net.module()._evaluate
+    net.kernel(_x(3), sigma_w=1.1)
+    size = evaluate._cache_size()
+    net.kernel(_x(3), sigma_w=1.7, sigma_b=0.4)
+    assert evaluate._cache_size() == size

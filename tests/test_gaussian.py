@@ -1,0 +1,96 @@
+"""Closed forms against quadrature, textbook formulas and Price's theorem."""
+
+import mpmath as mp
+import numpy as np
+import pytest
+import sympy as sp
+
+from ntkc.gaussian.moments import A, B, C, mean
+from ntkc.gaussian.price import expectation
+from ntkc.gaussian.series import VARIANCES, coefficients, series
+from ntkc.gaussian.terms import NotClosed, Z
+from ntkc.verify.certificate import check
+from ntkc.vocabulary import scalar_functions
+
+HALF = sp.Rational(1, 2)
+RELU = sp.Max(Z, 0)
+CLOSED = {
+    "relu": RELU,
+    "leaky": RELU - HALF * sp.Max(-Z, 0) / 5,
+    "abs": sp.Abs(Z),
+    "sign": sp.sign(Z),
+    "step": sp.Heaviside(Z, HALF),
+    "relu2": RELU**2,
+    "relu3": RELU**3,
+    "piecewise": sp.Piecewise((Z**2, Z > 0), (-Z, True)),
+    "erf": sp.erf(Z),
+    "sigmoid_erf": (1 + sp.erf(Z / sp.sqrt(2))) / 2,
+    "gelu": Z * (1 + sp.erf(Z / sp.sqrt(2))) / 2,
+    "polynomial": Z**8 - Z**5 + 3 * Z - 2,
+    "hermite": scalar_functions()["hermite"].formula(Z, sp.Integer(4)),
+    "sin": sp.sin(Z),
+    "cos": sp.cos(2 * Z),
+    "exp": sp.exp(Z / 2),
+    "gaussian": sp.exp(-(Z**2)),
+    "z_erf": Z * sp.erf(Z),
+    "z2_erf": Z**2 * sp.erf(Z / 2),
+    "gaussian_cos": sp.exp(-(Z**2)) * sp.cos(Z),
+    "gaussian_relu": sp.exp(-(Z**2)) * RELU,
+    "gaussian_erf": sp.exp(-(Z**2)) * sp.erf(Z),
+    "relu_plus_erf": RELU + sp.erf(Z),
+    "gelu_plus_erf": Z * (1 + sp.erf(Z / sp.sqrt(2))) / 2 + sp.erf(2 * Z),
+    "z_sin": Z * sp.sin(Z),
+}
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_certificate_holds(name: str) -> None:
+    """Each link of the chain, each boundary value, and a two-dimensional integral."""
+    findings = check(expectation(CLOSED[name], CLOSED[name]))
+    assert [finding for finding in findings if not finding.ok] == []
+
+
+@pytest.mark.parametrize(("f", "g"), [("relu", "erf"), ("step", "relu"), ("relu2", "step"), ("gelu", "relu"), ("erf", "polynomial")])
+def test_mixed_pairs(f: str, g: str) -> None:
+    findings = check(expectation(CLOSED[f], CLOSED[g]))
+    assert [finding for finding in findings if not finding.ok] == []
+
+
+def test_a_broken_chain_is_found() -> None:
+    """The checker is able to fail."""
+    right = expectation(RELU, RELU)
+    wrong = type(right)(right.f, right.g, right.value + C / 100, right.chains)
+    assert any(not finding.ok for finding in check(wrong))
+
+
+def test_textbook_formulas() -> None:
+    a, b, c = 1.3, 0.6, 0.4
+    theta = np.arccos(c / np.sqrt(a * b))
+    textbook = {  # Cho and Saul 2009; Williams 1997
+        "relu": np.sqrt(a * b) / (2 * np.pi) * (np.sin(theta) + (np.pi - theta) * np.cos(theta)),
+        "erf": 2 / np.pi * np.arcsin(2 * c / np.sqrt((1 + 2 * a) * (1 + 2 * b))),
+        "sin": np.exp(-(a + b) / 2) * np.sinh(c),
+        "gaussian": 1 / np.sqrt((1 + 2 * a) * (1 + 2 * b) - 4 * c**2),
+    }
+    for name, value in textbook.items():
+        f = CLOSED[name]
+        assert float(expectation(f, f).value.evalf(subs={A: a, B: b, C: c})) == pytest.approx(value, rel=1e-13)
+    assert mean(RELU, Z) == sp.sqrt(A) / sp.sqrt(2 * sp.pi)
+
+
+@pytest.mark.parametrize("f", [sp.sin(Z) * sp.erf(Z), sp.erf(Z) ** 2, RELU * sp.erf(Z), sp.exp(Z**2), sp.tanh(Z), sp.Max(Z - 1, 0)])
+def test_what_does_not_close_says_so(f: sp.Expr) -> None:
+    with pytest.raises(NotClosed):
+        expectation(f, f)
+
+
+@pytest.mark.parametrize("name", ["tanh", "sigmoid", "softplus", "silu", "elu", "selu"])
+def test_series_bounds_are_honest(name: str) -> None:
+    """At |rho| = 1 the series is E f^2 short of its tail; the bound covers it and quadrature agrees."""
+    f = scalar_functions()[name].formula(Z)
+    found = series(f, f)
+    for variance, bound in zip(VARIANCES, found.bounds, strict=True):
+        h, _ = coefficients(f, variance, found.kinks, found.terms)
+        numeric = sp.lambdify(Z, f, "mpmath")
+        exact = mp.quad(lambda x, s=variance, n=numeric: n(mp.sqrt(s) * x) ** 2 * mp.npdf(x), [-14, -3, 0, 3, 14])
+        assert abs(float(exact) - float(np.sum(h**2))) <= bound + 1e-13 * float(exact)
