@@ -183,7 +183,7 @@ def _print_digits(compilation: Compilation, a: np.ndarray, b: np.ndarray | None,
 def _array(path: Path) -> np.ndarray:
     try:
         return np.asarray(np.load(path, allow_pickle=False))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise InputError(f"error: {path} is not a readable .npy file: {error}") from error
 
 

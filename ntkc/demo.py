@@ -47,7 +47,7 @@ def _predict(compilation: Compilation) -> None:
     x = data["images"].reshape(len(data["images"]), -1).astype(np.float32) / 16
     labels = data["labels"]
     started = time.perf_counter()
-    kernels = jax.block_until_ready(compilation.kernel(x))
+    kernels = jax.block_until_ready(compilation.kernel(x))  # type: ignore[no-untyped-call]
     click.echo(f"NNGP and NTK of all {len(x)} digits, 8x8 pixels: {time.perf_counter() - started:.2f} s with compilation")
     train, test = np.arange(0, len(x), 2), np.arange(1, len(x), 2)
     linear = np.column_stack([x, np.ones(len(x))]).astype(np.float64)

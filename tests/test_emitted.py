@@ -83,7 +83,7 @@ def test_bad_data(net: Compilation, x: np.ndarray, error: type[Exception], messa
 def test_bad_hyperparameters(net: Compilation) -> None:
     with pytest.raises(TypeError, match="no hyperparameter is named 'sigma'; there are: sigma_w, sigma_b"):
         net.kernel(_x(2), sigma=1.0)
-    with pytest.raises(ValueError, match=r"sigma_w = -1.0 is outside its domain \(0.0, inf\]"):
+    with pytest.raises(ValueError, match=r"sigma_w = -1.0 is outside its domain \(0.0, inf\)"):
         net.kernel(_x(2), sigma_w=-1.0)
 
 

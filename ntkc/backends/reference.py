@@ -9,8 +9,7 @@ import sympy as sp
 
 from ntkc.gaussian.moments import A, B, C
 from ntkc.gaussian.price import Expectation
-from ntkc.gaussian.series import Series
-from ntkc.gaussian.terms import Z
+from ntkc.gaussian.series import Series, coefficients
 from ntkc.ir.recursion import SAME, Dual, Equation, Recursion, Step
 
 Vector = Sequence[Any]
@@ -83,8 +82,7 @@ def _number(value: sp.Expr) -> Any:
 def _callable(dual: Dual, memory: dict[sp.Symbol, Any]) -> Any:
     law = dual.law
     if isinstance(law, Series):
-        f, g = (sp.lambdify(Z, h, "mpmath") for h in (law.f, law.g))
-        return lambda c, a, b: _summed(law, f, g, c, a, b)
+        return lambda c, a, b: _summed(law, c, a, b)
     free = sorted(law.value.free_symbols - {A, B, C}, key=str)
     compiled = sp.lambdify([C, A, B, *free], _clamped(law), "mpmath")
     return lambda c, a, b: mp.re(compiled(c, a, b, *(memory[s] for s in free)))
@@ -96,20 +94,9 @@ def _clamped(law: Expectation) -> sp.Expr:
     return law.value.xreplace({gram: sp.Max(gram, 0)}).subs(sp.sqrt(gram), sp.sqrt(sp.Max(gram, 0)))
 
 
-def _summed(law: Series, f: Any, g: Any, c: Any, a: Any, b: Any) -> Any:
-    """The series with its coefficients by adaptive quadrature."""
-    left, right = _coefficients(f, a, law), _coefficients(g, b, law)
+def _summed(law: Series, c: Any, a: Any, b: Any) -> Any:
+    """The truncated series, with its coefficients to double precision: more digits would be beyond its own error."""
+    left, _ = coefficients(law.f, float(a), law.kinks, law.terms)
+    right, _ = coefficients(law.g, float(b), law.kinks, law.terms)
     rho = c / mp.sqrt(a * b) if a * b else mp.mpf(0)
-    return mp.fsum(s * t * rho**k for k, (s, t) in enumerate(zip(left, right, strict=True)))
-
-
-def _coefficients(f: Any, a: Any, law: Series) -> list[Any]:
-    root = mp.sqrt(a)
-    kinks = [mp.mpf(k) / root for k in law.kinks if root]
-    edges = sorted({mp.mpf(e) for e in (-14, -5, -2, 0, 2, 5, 14)} | {k for k in kinks if abs(k) < 14})
-    found = []
-    for k in range(law.terms):
-        scale = mp.sqrt(2 ** mp.mpf(k) * mp.factorial(k)) * mp.sqrt(2 * mp.pi)
-        weight = lambda x, k=k, scale=scale: mp.hermite(k, x / mp.sqrt(2)) * mp.exp(-x * x / 2) / scale  # noqa: E731
-        found.append(mp.quad(lambda x, w=weight: f(root * x) * w(x), edges, maxdegree=7))
-    return found
+    return mp.fsum(mp.mpf(s * t) * rho**k for k, (s, t) in enumerate(zip(left, right, strict=True)))

@@ -61,6 +61,7 @@ class Rules:
         self.duals: dict[tuple[sp.Expr, sp.Expr], Dual] = {}
         self.data: dict[tuple[int, int], Data] = {}
         self._memo: dict[tuple[str, int, int, str], sp.Expr] = {}
+        self._labels: dict[str, tuple[str, int, int, str]] = {}
         self._splits: dict[sp.Expr, tuple[sp.Expr, sp.Expr]] = {}
 
     # --- second moments -------------------------------------------------------------------------------------------------
@@ -294,16 +295,22 @@ class Rules:
             return value
         kind, p, q, side = key
         scope = self._deeper(p, q)
-        symbol = sp.Symbol(self._label(key), real=True)
+        symbol = self._symbol(key)
         span = self.network.nodes[max(p, q)].origin.span
         self.scopes[scope].equations.append(Equation(symbol, value, rule, premises, (kind, p, q, side), span))
         return symbol
+
+    def _symbol(self, key: tuple[str, int, int, str]) -> sp.Symbol:
+        """A symbol of its own for each quantity: two under one name would be a wrong number without a trace."""
+        name = self._label(key)
+        assert self._labels.setdefault(name, key) == key, f"{name} names both {key} and {self._labels[name]}"
+        return sp.Symbol(name, real=True)
 
     def _label(self, key: tuple[str, int, int, str]) -> str:
         kind, p, q, side = key
         gaussian = all(self.network.laws[i] is Law.GAUSSIAN for i in (p, q))
         stem = {"S": "K" if gaussian else "S", "T": "Theta" if gaussian else "T", "m": "m"}[kind]
-        return f"{stem}{p}{'' if p == q else f'_{q}'}{SUFFIX[side] if kind != 'T' else ''}"
+        return f"{stem}{p}{'' if p == q else f'x{q}'}{SUFFIX[side] if kind != 'T' else ''}"
 
     def _loop_of(self, p: int, q: int) -> int | None:
         """The loop whose slot one of the two is, if the pair is one of its states."""
@@ -337,7 +344,7 @@ class Rules:
         kind, p, q, side = key
         ends = [self._ends_of(i, loop) for i in (p, q)]
         inside, before, following = (((ends[0][i], ends[1][i])) for i in range(3))
-        symbol = sp.Symbol(self._label((kind, inside[0], inside[1], side)), real=True)
+        symbol = self._symbol((kind, inside[0], inside[1], side))
         result = sp.Symbol(symbol.name + "_end", real=True)
         state_key = (kind, inside[0], inside[1], side)
         if state_key not in self._memo:

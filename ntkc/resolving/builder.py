@@ -37,6 +37,7 @@ class Builder:
         self.loop: int | None = None
         self._symbols: dict[sp.Symbol, int] = {}
         self._made: dict[tuple[sp.Expr, int | None], int] = {}
+        self._uses: dict[tuple[sp.Symbol, sp.Symbol, int | None], int] = {}
 
     def symbol(self, index: int) -> sp.Symbol:
         name = sp.Symbol(f"v{index}", real=True)
@@ -58,8 +59,12 @@ class Builder:
 
     def weighted(self, layer: Weighted, weight: str, home: int | None, value: sp.Expr, span: Span) -> sp.Expr:
         operand = self.materialize(value, span)
-        width: int | None = getattr(layer, "width", None)
-        return self._add(WeightedNode(layer, weight, home, operand, self._origin(span)), Law.GAUSSIAN, width)
+        key = (sp.Symbol(weight), sp.Symbol(f"v{operand}"), self.loop)
+        if key not in self._uses:  # the same weights at the same value are the same node
+            width: int | None = getattr(layer, "width", None)
+            node = WeightedNode(layer, weight, home, operand, self._origin(span))
+            self._uses[key] = self._symbols[self._add(node, Law.GAUSSIAN, width)]
+        return self.symbol(self._uses[key])
 
     def mapped(self, layer: Map, value: sp.Expr, span: Span) -> sp.Expr:
         operand = self.materialize(value, span)
@@ -96,6 +101,7 @@ class Builder:
         del self.nodes[count:], self.laws[count:], self.widths[count:], self.loops[loops:]
         self._symbols = {s: i for s, i in self._symbols.items() if i < count}
         self._made = {key: i for key, i in self._made.items() if i < count}
+        self._uses = {key: i for key, i in self._uses.items() if i < count}
 
     def apply(self, function: sp.Expr, dummies: tuple[sp.Symbol, ...], values: tuple[sp.Expr, ...], span: Span) -> sp.Expr:
         """A scalar function of values; a sum under it becomes one Gaussian argument."""

@@ -11,7 +11,7 @@ from ntkc.ir.recursion import Dual
 from ntkc.pipeline import Compilation
 from ntkc.verify.certificate import check
 
-TOLERANCE = 1e-10
+TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
