@@ -30,5 +30,5 @@ def test_golden(case: str, dtype: str) -> None:
 
 def test_sign_has_no_ntk() -> None:
     compilation = ntkc.load(GOLDEN / "arch" / "sign.arch")
-    with pytest.raises(ValueError, match="has an NNGP but no NTK: .* jumps, so its derivative is not a function"):
+    with pytest.raises(ValueError, match=r"has an NNGP but no NTK: .* jumps, so its derivative is not a function"):
         compilation.ntk(np.ones((2, 8)))
