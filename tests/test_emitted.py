@@ -93,3 +93,13 @@ def test_hyperparameters_do_not_recompile(net: Compilation) -> None:
     size = evaluate._cache_size()
     net.kernel(_x(3), sigma_w=1.7, sigma_b=0.4)
     assert evaluate._cache_size() == size
+
+
+def test_jit_over_a_hyperparameter_with_given_data(net: Compilation) -> None:
+    x = jnp.asarray(_x(3))
+    np.testing.assert_allclose(jax.jit(lambda s: net.ntk(x, sigma_w=s))(1.3), net.ntk(x), rtol=1e-6)
+
+
+def test_jit_over_data_with_a_given_hyperparameter(net: Compilation) -> None:
+    x, s = jnp.asarray(_x(3)), jnp.float32(1.3)
+    np.testing.assert_allclose(jax.jit(lambda v: net.ntk(v, sigma_w=s))(x), net.ntk(x), rtol=1e-6)

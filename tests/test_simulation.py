@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ntkc import Compilation, compile_source
+from ntkc import ArchError, Compilation, compile_source
 from ntkc.source import Source
 
 HEAD = "arch net {\n    input x: vector(3)\n"
@@ -63,3 +63,14 @@ def test_networks_converge(name: str) -> None:
 
     assert _z(_draws(compilation, x, 256, 400, outer), np.asarray(found.nngp)) < 2.5
     assert _z(_draws(compilation, x, 768, 12, tangent), np.asarray(found.ntk)) < 2.5
+
+
+def test_tied_weights_with_a_skip_compile_or_are_refused() -> None:
+    with pytest.raises(ArchError, match="correlated with the weights used inside it"):
+        _compile("layer W = dense()\nh = dense(x)\nrepeat 2 { h = h + W(relu(h)) }\noutput dense(relu(h))")
+
+
+@pytest.mark.xfail(strict=True, raises=SyntaxError, reason="the moments of (x, y) and (y, x) share names in the emitted `_pair`")
+def test_siamese_inputs_compile() -> None:
+    text = "input y: vector(3)\nlayer W = dense()\nlayer U = dense()\noutput dense(relu(U(relu(W(x))) - U(relu(W(y)))))"
+    _compile(text).module()

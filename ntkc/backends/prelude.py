@@ -166,6 +166,11 @@ def _tiled(pair, x1, x2, symmetric, size=512):
     return lax.fori_loop(0, len(starts), body, empty)
 
 
+def _finite(v):
+    with jax.ensure_compile_time_eval():  # concrete data stays concrete under an outer jit
+        return bool(jnp.isfinite(v).all())
+
+
 def _check(name, x, sizes):
     """The inputs as a tuple of float arrays, or an error that says what was expected."""
     xs = (
@@ -185,7 +190,7 @@ def _check(name, x, sizes):
             raise TypeError(f"{name}, input {label}: expected floating point numbers, got {v.dtype}; use x.astype('float32')")
         if v.shape[0] == 0:
             raise ValueError(f"{name}, input {label}: is empty")
-        if not isinstance(v, jax.core.Tracer) and not bool(jnp.isfinite(v).all()):
+        if not isinstance(v, jax.core.Tracer) and not _finite(v):
             raise ValueError(f"{name}, input {label}: contains NaN or infinite entries")
     if len({v.shape[0] for v in xs}) != 1:
         raise ValueError(f"{name}: the inputs have different numbers of rows: {[v.shape[0] for v in xs]}")
@@ -199,6 +204,7 @@ def _hyperparameters(given):
             raise TypeError(f"no hyperparameter is named {name!r}; there are: {', '.join(PARAMS) or 'none'}")
         low, high, open_low, open_high = DOMAINS[name]
         if not isinstance(value, jax.core.Tracer):
+            value = float(value)
             below = value <= low if open_low else value < low
             above = value >= high if open_high else value > high
             if below or above or value != value:

@@ -84,6 +84,7 @@ class Rules:
                 return self._data(p, q, side), "data", ()
             case WeightedNode(layer=layer, operand=x), WeightedNode(operand=y):
                 return layer.moment(self.second(x, y, side)), layer.name, (f"v{p} and v{q} use the same weights",)
+        self._refuse_history(p, q)
         return self._expected(p, q, side), "Gaussian expectation", ("its arguments are jointly Gaussian (F1)",)
 
     def _bilinear(self, p: int, q: int, side: str, tangent: bool) -> tuple[sp.Expr, str, tuple[str, ...]] | None:
@@ -154,7 +155,13 @@ class Rules:
             case WeightedNode(layer=layer, operand=x), WeightedNode(operand=y):
                 value = layer.tangent(self.second(x, y, CROSS), self.tangent(x, y))
                 return value, layer.name, (f"v{p} and v{q} use the same weights",)
+        self._refuse_history(p, q)
         return self._chained(p, q), "chain rule (F2)", ("gradient independence: the readout is fresh",)
+
+    def _refuse_history(self, p: int, q: int) -> None:
+        """Two Gaussian values that no rule takes apart: one is the history of a loop through the other's weights."""
+        if self.network.laws[p] is Law.GAUSSIAN and self.network.laws[q] is Law.GAUSSIAN:
+            raise Underivable(max(p, q), "the value carried by this loop is correlated with the weights used inside it")
 
     def _chained(self, p: int, q: int) -> sp.Expr:
         total: sp.Expr = sp.S.Zero
