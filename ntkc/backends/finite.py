@@ -62,8 +62,7 @@ def _child(network: Network, place: int | None, parent: int | None) -> int | Non
 
 def _loop(network: Network, index: int, indent: str) -> Iterator[str]:
     loop = network.loops[index]
-    carried = {n.slot: i for i, n in enumerate(network.nodes) if isinstance(n, CarriedNode) and n.loop == index}
-    names = "".join(f"v{carried[slot]}, " for slot in range(len(loop.slots))).rstrip()
+    names = "".join(f"v{network.carried(index, slot)}, " for slot in range(len(loop.slots))).rstrip()
     if names:
         yield f"{indent}{names} = {''.join(f'v{slot.initial}, ' for slot in loop.slots).rstrip()}"
     yield f"{indent}for turn{index} in range({loop.count}):"
@@ -89,10 +88,7 @@ def _line(network: Network, index: int, node: Node, indent: str) -> Iterator[str
             where = {s: sp.Symbol(f"v{i}", real=True) for s, i in zip(symbols, operands, strict=True)}
             yield f"{indent}v{index} = {text(function.subs(where))}"
         case FinalNode(loop=loop, slot=slot):
-            carried = next(
-                i for i, n in enumerate(network.nodes) if isinstance(n, CarriedNode) and (n.loop, n.slot) == (loop, slot)
-            )
-            yield f"{indent}v{index} = v{carried}"
+            yield f"{indent}v{index} = v{network.carried(loop, slot)}"
 
 
 def _arguments(sample: Sample, last: bool) -> str:

@@ -47,7 +47,7 @@ class Scope:
     """Equations of one loop body, or of the top level."""
 
     equations: list[Equation] = field(default_factory=list)
-    states: list[State | None] = field(default_factory=list)
+    states: list[State] = field(default_factory=list)
 
 
 class Rules:
@@ -328,7 +328,7 @@ class Rules:
         for index in (p, q):
             node = self.network.nodes[index]
             slot_of_it = isinstance(node, CarriedNode | FinalNode) and node.loop == loop
-            if not slot_of_it and (self._inside(node.origin.loop, loop) or self._after(index, loop)):
+            if not slot_of_it and (self.network.inside(node.origin.loop, loop) or self._after(index, loop)):
                 return None
         return loop
 
@@ -336,11 +336,6 @@ class Rules:
         """Whether a node stands after a loop: then it is taken apart first."""
         finals = [i for i, n in enumerate(self.network.nodes) if isinstance(n, FinalNode) and n.loop == loop]
         return bool(finals) and index > max(finals)
-
-    def _inside(self, place: int | None, loop: int) -> bool:
-        while place is not None and place != loop:
-            place = self.network.loops[place].parent
-        return place == loop
 
     def _deeper(self, p: int, q: int) -> int | None:
         places = [self.network.nodes[i].origin.loop for i in (p, q)]
@@ -378,10 +373,7 @@ class Rules:
         if not (isinstance(node, CarriedNode | FinalNode) and node.loop == loop):
             return index, index, index
         slot = self.network.loops[loop].slots[node.slot]
-        carried = next(
-            i for i, n in enumerate(self.network.nodes) if isinstance(n, CarriedNode) and (n.loop, n.slot) == (loop, node.slot)
-        )
-        return carried, slot.initial, slot.following
+        return self.network.carried(loop, node.slot), slot.initial, slot.following
 
 
 def _ends(side: str) -> tuple[str, str]:

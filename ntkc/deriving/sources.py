@@ -46,10 +46,4 @@ def _of(network: Network, index: int, found: list[frozenset[Token]]) -> frozense
 
 def _past(network: Network, loop: int, tokens: frozenset[Token]) -> frozenset[Token]:
     """Seen from the next turn, weights made inside the loop are others than the fresh ones."""
-    return frozenset(Token(t.weight, t.home, t.past or _inside(network, loop, t.home)) for t in tokens)
-
-
-def _inside(network: Network, loop: int, home: int | None) -> bool:
-    while home is not None and home != loop:
-        home = network.loops[home].parent
-    return home == loop
+    return frozenset(Token(t.weight, t.home, t.past or network.inside(t.home, loop)) for t in tokens)

@@ -1,7 +1,5 @@
 """Functions that need care in floating point. Backends give each its own code; here is what they mean."""
 
-from typing import Any
-
 import sympy as sp
 
 
@@ -9,10 +7,6 @@ class gram_root(sp.Function):  # noqa: N801
     """sqrt(a b - c^2): exactly 0 where a = b = c; its derivative there is taken as 0 (the kernel has a cone at x = x')."""
 
     nargs = 3
-
-    def _eval_rewrite(self, rule: Any, args: tuple[sp.Expr, ...], **hints: Any) -> sp.Expr:
-        c, a, b = args
-        return sp.sqrt(a * b - c**2)
 
 
 class scaled_cosh(sp.Function):  # noqa: N801

@@ -73,10 +73,6 @@ class Layer(ABC):
         """Why these arguments make no sense together, or nothing."""
         return ""
 
-    def expressions(self) -> tuple[sp.Expr, ...]:
-        """The arguments that are real numbers or expressions of hyperparameters."""
-        return tuple(value for value in vars(self).values() if isinstance(value, sp.Expr))
-
 
 @dataclass(frozen=True)
 class Weighted(Layer):

@@ -156,3 +156,13 @@ class Network:
                 return operands
             case _:
                 return ()
+
+    def inside(self, place: int | None, loop: int) -> bool:
+        """Whether a place (a loop, or None for the top level) is a loop or lies within it."""
+        while place is not None and place != loop:
+            place = self.loops[place].parent
+        return place == loop
+
+    def carried(self, loop: int, slot: int) -> int:
+        """The node of a loop's slot at the start of a turn."""
+        return next(i for i, n in enumerate(self.nodes) if isinstance(n, CarriedNode) and (n.loop, n.slot) == (loop, slot))

@@ -42,7 +42,7 @@ def _steps(rules: Rules, place: int | None) -> tuple[Step, ...]:
     """The equations and loops of one body, each after what it reads."""
     steps: list[Step] = list(rules.scopes[place].equations)
     for index, loop in enumerate(rules.network.loops):
-        states = tuple(s for s in rules.scopes[index].states if s is not None)
+        states = tuple(rules.scopes[index].states)
         if loop.parent == place and states:
             steps.append(LoopStep(loop.count, states, _steps(rules, index), loop.span))
     writer = {symbol: i for i, step in enumerate(steps) for symbol in _writes(step)}

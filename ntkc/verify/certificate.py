@@ -95,7 +95,7 @@ def _boundary(chain: Chain, order: int, link: sp.Expr, point: Point) -> float:
 def _mean(function: sp.Expr, order: int, point: Point, variance: sp.Symbol) -> float:
     """E of the derivative, by parts onto the density: E f^(i)(u) = E f(u) He_i(u/s) / s^i."""
     root = float(sp.sqrt(point[variance]))
-    x, w = _nodes()
+    x, w = _normal((-12.0, -3.0, 0.0, 3.0, 12.0), 80)
     he = np.polynomial.hermite_e.HermiteE.basis(order)(x)
     return float(np.sum(w * _values(function, point, root * x) * he) / root**order)
 
@@ -105,25 +105,22 @@ def _direct(expectation: Expectation, point: Point) -> float:
     s, t = (float(sp.sqrt(point[k])) for k in (A, B))
     rho = float(point[C]) / (s * t)
     tau = np.sqrt(1 - rho**2)
-    x, w = _nodes()
+    x, w = _normal((-12.0, -3.0, 0.0, 3.0, 12.0), 80)
     f = _values(expectation.f, point, s * x)
     inner = np.array([_inner(expectation.g, point, t, tau, rho * xi) for xi in x])
     return float(np.sum(w * f * inner))
 
 
 def _inner(function: sp.Expr, point: Point, t: float, tau: float, shift: float) -> float:
-    x0, w0 = np.polynomial.legendre.leggauss(60)
     kink = float(np.clip(-shift / tau, -11.9, 11.9))
-    ends = np.array(sorted([-12.0, kink - 4, kink, kink + 4, 12.0]))
-    y = np.concatenate([(b - a) / 2 * x0 + (a + b) / 2 for a, b in itertools.pairwise(ends)])
-    w = np.concatenate([(b - a) / 2 * w0 for a, b in itertools.pairwise(ends)])
+    y, w = _normal(tuple(sorted([-12.0, kink - 4, kink, kink + 4, 12.0])), 60)
     values = _values(function, point, t * (shift + tau * y))
-    return float(np.sum(w * np.exp(-(y**2) / 2) / np.sqrt(2 * np.pi) * values))
+    return float(np.sum(w * values))
 
 
-def _nodes() -> tuple[np.ndarray, np.ndarray]:
-    x0, w0 = np.polynomial.legendre.leggauss(80)
-    ends = (-12.0, -3.0, 0.0, 3.0, 12.0)
+def _normal(ends: tuple[float, ...], count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes, and weights times the normal density, of Gauss-Legendre quadrature between consecutive ends."""
+    x0, w0 = np.polynomial.legendre.leggauss(count)
     x = np.concatenate([(b - a) / 2 * x0 + (a + b) / 2 for a, b in itertools.pairwise(ends)])
     w = np.concatenate([(b - a) / 2 * w0 for a, b in itertools.pairwise(ends)])
     return x, w * np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
