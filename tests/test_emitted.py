@@ -88,7 +88,7 @@ def test_bad_hyperparameters(net: Compilation) -> None:
 
 
 def test_hyperparameters_do_not_recompile(net: Compilation) -> None:
-    evaluate = net.module()._evaluate
+    evaluate = net.module()._compiled
     net.kernel(_x(3), sigma_w=1.1)
     size = evaluate._cache_size()
     net.kernel(_x(3), sigma_w=1.7, sigma_b=0.4)

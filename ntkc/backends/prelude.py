@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.custom_derivatives import SymbolicZero
 
 # --- prelude ---
 
@@ -22,6 +23,11 @@ def _sqrt(x):
     """Square root, 0 below 0, with derivative 0 there."""
     positive = x > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)
+
+
+def _ratio(x, y):
+    """x / y, 0 where y is 0."""
+    return x / jnp.where(y > 0, y, jnp.inf)
 
 
 def _gram_root(c, a, b):
@@ -85,6 +91,30 @@ def _atan2(y, x):
     return jnp.where(y < 0, -angle, angle)
 
 
+def _polynomial(coefficients, x):
+    """By Horner's rule, with the coefficients for the type of x."""
+    first, *others = coefficients[x.dtype == jnp.float64][::-1]
+    total = jnp.full_like(x, first)
+    for k in others:
+        total = total * x + k if k else total * x
+    return total
+
+
+def _polynomials(d, e, table):
+    """even(z) + sqrt(z) odd(z) of z = d, or of z = e = 1 - d by its own coefficients where that is the smaller one."""
+    near_even, near_odd, far_even, far_odd = table
+    far = None if e is None else e < d
+    z = d if e is None else jnp.where(far, e, d)
+
+    def branch(near, beyond):
+        if e is None or near == beyond:
+            return _polynomial(near, z)
+        return jnp.where(far, _polynomial(beyond, z), _polynomial(near, z))
+
+    root = jnp.sqrt(jnp.maximum(z, jnp.finfo(z.dtype).tiny))  # no NaN in the gradient at z = 0
+    return branch(near_even, far_even) + root * branch(near_odd, far_odd)
+
+
 def _scaled_cosh(x, y):
     """cosh(x) exp(y) without overflow between the two."""
     return (jnp.exp(y + x) + jnp.exp(y - x)) / 2
@@ -134,36 +164,91 @@ def _series(f, g, c, a, b, terms, edges=()):
     )
 
 
-def _second_moments(x1, x2):
-    """(<x1_i, x2_j> / d, |x1_i|^2 / d as a column, |x2_j|^2 / d as a row)."""
-    d = x1.shape[1]
-    cross = jnp.matmul(x1, x2.T, precision="highest") / d
-    return cross, jnp.sum(x1 * x1, 1)[:, None] / d, jnp.sum(x2 * x2, 1)[None, :] / d
+def _columns(arrays, *turns):
+    """Moments of the samples of x1, those of the given turns of their loops, as columns (n1, 1)."""
+    return [v[turns][:, None] for v in arrays]
 
 
-def _tiled(pair, x1, x2, symmetric, size=512):
-    """pair(x1 rows, x2 rows) tile by tile, which bounds the memory; each unordered pair of tiles once where symmetric."""
-    n1, n2 = x1[0].shape[0], x2[0].shape[0]
-    if n1 <= size and n2 <= size:
-        return pair(x1, x2)
-    t1, t2 = min(size, n1), min(size, n2)
+def _rows(arrays, *turns):
+    """Those of x2 as rows (1, n2)."""
+    return [v[turns][None, :] for v in arrays]
+
+
+def _squares(xs):
+    """<x_i, x_j> / d of the inputs in DATA with themselves, (n,), in float64."""
+    pairs = dict.fromkeys(tuple(sorted(pair)) for pair in DATA)
+    wide = [x.astype(float) for x in xs]
+    return [jnp.sum(wide[i] * wide[j], 1) / wide[i].shape[1] for i, j in pairs]
+
+
+def _unit(x):
+    """Rows of norm 1, or 0, in float64."""
+    wide = x.astype(float)
+    norm = jnp.sqrt(jnp.sum(wide * wide, 1, keepdims=True))
+    return wide * _ratio(jnp.ones_like(norm), norm)
+
+
+def _half_angles(x, y, apart, dtype, precise):
+    """d = sin^2(theta/2) and e = cos^2(theta/2) between rows of norm 1 in float64, d from their difference where they nearly
+    agree; `apart` is False where the two rows are one sample, whose angle is 0.
+
+    In float32 a product in that type leaves an absolute error of about 1e-7 in d, which is enough unless d or e is small
+    somewhere in the tile; then the product is taken in float64, whose error is enough down to d = 1e-4 for float64, too.
+    """
+
+    def halves(product):
+        d, e = (jnp.maximum((1 + sign * product) / 2, 0) for sign in (-1, 1))
+        return jnp.where(apart, d, 0).astype(dtype), jnp.where(apart, e, 1).astype(dtype)
+
+    def least(d, e):
+        return jnp.min(jnp.where(apart, jnp.minimum(d, e), 1))
+
+    if dtype == jnp.float32:
+        d, e = halves(jnp.matmul(x.astype(dtype), y.astype(dtype).T, precision="highest"))
+        if not precise:
+            return d, e
+        return lax.cond(least(d, e) < 1 / 64, lambda: halves(jnp.matmul(x, y.T)), lambda: (d, e))
+    d, e = halves(jnp.matmul(x, y.T, precision="highest"))
+    return lax.cond(least(d, e) < 1e-4, lambda: _from_differences(x, y, d, e), lambda: (d, e))
+
+
+def _from_differences(x, y, d, e):
+    """|x - y|^2 / 4 where that is small, |x + y|^2 / 4 for e: slower, and exact for near duplicates."""
+
+    def feature(k, sums):
+        u, v = x[:, k][:, None], y[:, k][None, :]
+        return sums[0] + (u - v) ** 2, sums[1] + (u + v) ** 2
+
+    near, far = lax.fori_loop(0, x.shape[1], feature, (jnp.zeros_like(d), jnp.zeros_like(d)))
+    return jnp.where(d < 1e-3, jnp.minimum(d, 1) * 0 + near / 4, d), jnp.where(e < 1e-3, far / 4, e)
+
+
+def _tiled(tile, n1, n2, symmetric, size=512):
+    """tile(i, j, t1, t2) -> arrays (t1, t2), tile by tile, which bounds the memory; where symmetric each unordered pair of
+    tiles once. Tiles are of equal size, and the last ones overlap."""
+    t1, t2 = (-(-n // -(-n // size)) for n in (n1, n2))
     starts = [(min(i, n1 - t1), min(j, n2 - t2)) for i in range(0, n1, t1) for j in range(0, n2, t2) if not symmetric or i <= j]
-    table = jnp.asarray(starts, dtype=jnp.int32)
 
-    def cut(xs, start, length):
-        return tuple(lax.dynamic_slice_in_dim(x, start, length) for x in xs)
+    def mirrored(found):
+        upper = jnp.arange(t1)[:, None] <= jnp.arange(t2)[None, :]
+        return jax.tree.map(lambda t: jnp.where(upper, t, t.T), found)
+
+    if len(starts) == 1:
+        return mirrored(tile(0, 0, n1, n2)) if symmetric else tile(0, 0, n1, n2)
+    table = jnp.asarray(starts, dtype=jnp.int32)
 
     def body(p, out):
         i, j = table[p, 0], table[p, 1]
-        tile = pair(cut(x1, i, t1), cut(x2, j, t2))
-        out = jax.tree.map(lambda o, t: lax.dynamic_update_slice(o, t, (i, j)), out, tile)
+        found = tile(i, j, t1, t2)
         if symmetric:
-            out = jax.tree.map(lambda o, t: lax.dynamic_update_slice(o, t.T, (j, i)), out, tile)
+            found = lax.cond(i == j, mirrored, lambda t: t, found)
+        out = jax.tree.map(lambda o, t: lax.dynamic_update_slice(o, t, (i, j)), out, found)
+        if symmetric:
+            out = jax.tree.map(lambda o, t: lax.dynamic_update_slice(o, t.T, (j, i)), out, found)
         return out
 
-    shapes = jax.eval_shape(pair, cut(x1, 0, t1), cut(x2, 0, t2))
-    empty = jax.tree.map(lambda s: jnp.zeros((n1, n2), s.dtype), shapes)
-    return lax.fori_loop(0, len(starts), body, empty)
+    shapes = jax.eval_shape(lambda: tile(0, 0, t1, t2))
+    return lax.fori_loop(0, len(starts), body, jax.tree.map(lambda s: jnp.zeros((n1, n2), s.dtype), shapes))
 
 
 def _finite(v):
@@ -211,29 +296,142 @@ def _hyperparameters(given):
                 raise ValueError(
                     f"{name} = {value} is outside its domain {'(' if open_low else '['}{low}, {high}{')' if open_high else ']'}"
                 )
-    return {name: jnp.asarray(given.get(name, value), float) for name, value in PARAMS.items()}
+    return {name: jnp.asarray(given.get(name, value), jnp.float64) for name, value in PARAMS.items()}
 
 
-@partial(jax.jit, static_argnames=("get", "symmetric", "dtype"))
-def _evaluate(x1, x2, params, get, symmetric, dtype):
+@partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
+def _differentiable(x1, x2, params, get, symmetric, precision):
+    return _compiled(x1, x2, params, get, symmetric, precision)
+
+
+def _forward_pass(x1, x2, params, get, symmetric, precision):
+    arguments = (x1, x2, params)
+    values = jax.tree.map(lambda a: a.value, arguments)
+    moving = tuple(a.perturbed for a in jax.tree.leaves(arguments))
+    return _compiled(*values, get, symmetric, precision), jax.tree_util.Partial(partial(_pull, moving), values)
+
+
+def _pull(moving, values, static, cotangent):
+    """Cotangents of the arguments that are differentiated by; None for the others."""
+    leaves, tree = jax.tree.flatten(values)
+    where = [i for i, moves in enumerate(moving) if moves]
+
+    def run(*moved):
+        every = list(leaves)
+        for i, v in zip(where, moved, strict=True):
+            every[i] = v
+        return _compiled(*jax.tree.unflatten(tree, every), *static)
+
+    found = jax.vjp(run, *(leaves[i] for i in where))[1](cotangent)
+    every = [None] * len(leaves)
+    for i, v in zip(where, found, strict=True):
+        every[i] = v
+    return jax.tree.unflatten(tree, every)
+
+
+def _backward_pass(get, symmetric, precision, pull, cotangent):
+    with jax.enable_x64(True):  # the caller's scope has ended by the time JAX gets here
+        full = jax.tree.map(lambda c: jnp.zeros(c.shape, c.dtype) if isinstance(c, SymbolicZero) else c, cotangent)
+        return pull((get, symmetric, precision), full)
+
+
+_differentiable.defvjp(_forward_pass, _backward_pass, symbolic_zeros=True)
+
+
+@partial(jax.jit, static_argnames=("get", "symmetric", "precision"))
+def _compiled(x1, x2, params, get, symmetric, precision):
     result = x1[0].dtype
-    x1, x2 = (tuple(v.astype(dtype) for v in xs) for xs in (x1, x2))
-    params = {name: value.astype(dtype) for name, value in params.items()}
+    dtype = jnp.float64 if precision == "accurate" and not BY_ANGLE else result
+    left, units1 = _prepared(x1, params, dtype)
+    right, units2 = (left, units1) if symmetric else _prepared(x2, params, dtype)
+    few = {name: value.astype(dtype) for name, value in params.items()}
+    between = _series_in_depth(params, get) if COLLAPSE and dtype == jnp.float32 else _select(_pair, get, few)
 
-    def select(values):
-        return {kind: values[kind] for kind in get}
+    def tile(i, j, t1, t2):
+        cut = partial(jax.tree.map, lambda v: lax.dynamic_slice_in_dim(v, i, t1, v.ndim - 1))
+        other = partial(jax.tree.map, lambda v: lax.dynamic_slice_in_dim(v, j, t2, v.ndim - 1))
+        xs = [lax.dynamic_slice_in_dim(u, i, t1) for u in units1]
+        ys = [lax.dynamic_slice_in_dim(u, j, t2) for u in units2]
+        apart = not symmetric or (i + jnp.arange(t1))[:, None] != (j + jnp.arange(t2))[None, :]
+        return between(*_starts(xs, ys, apart, dtype, precision == "accurate"), cut(left), other(right), False)
 
-    out = _tiled(lambda a, b: select(_pair(*_moments(a, b), False, params)), x1, x2, symmetric)
+    out = _tiled(tile, x1[0].shape[0], x2[0].shape[0], symmetric)
     if symmetric:
-        own = select(_own(x1, params))
         n = jnp.arange(x1[0].shape[0])
-        out = jax.tree.map(lambda o, v: o.at[n, n].set(v), out, own)
+        out = jax.tree.map(lambda o, v: o.at[n, n].set(v.astype(o.dtype)), out, _own(x1, params, get, dtype))
     return jax.tree.map(lambda o: o.astype(result), out)
 
 
-def _own(x, params):
-    """Every kernel at (x_i, x_i): the pair recursion on one column, where the cross moments are the variances."""
-    return jax.tree.map(lambda v: v[:, 0], _pair(*_own_moments(x), True, params))
+def _prepared(xs, params, dtype):
+    """Moments of each sample, computed in float64, and what cross moments are computed from."""
+    sample = _sample(*_squares(xs), params)
+    units = [_unit(x) for x in xs] if BY_ANGLE else [x.astype(dtype) for x in xs]
+    return jax.tree.map(lambda v: (jnp.zeros(xs[0].shape[0]) + v if v.ndim < 2 else v).astype(dtype), sample), units
+
+
+def _starts(xs, ys, apart, dtype, precise):
+    """What `_pair` starts from between the rows of two tiles."""
+    for i, j in DATA:
+        if BY_ANGLE and i == j:
+            yield from _half_angles(xs[i], ys[j], apart, dtype, precise)
+        else:
+            yield (jnp.matmul(xs[i], ys[j].T, precision="highest") / xs[i].shape[1]).astype(dtype)
+
+
+def _select(pair, get, params):
+    return lambda *arguments: {kind: value for kind, value in pair(*arguments, params).items() if kind in get}
+
+
+def _own(xs, params, get, dtype):
+    """Every kernel at (x_i, x_i), where the angle is 0 and cross moments are the sample's own, one sample at a time."""
+    squares = _squares(xs)
+    names = list(dict.fromkeys(tuple(sorted(pair)) for pair in DATA))
+
+    def starts(*own):
+        for i, j in DATA:
+            c = own[names.index((min(i, j), max(i, j)))].astype(dtype)[None, None]
+            yield from ((jnp.zeros_like(c), jnp.ones_like(c)) if BY_ANGLE and i == j else (c,))
+
+    def one(*own):
+        sample = jax.tree.map(lambda v: v.astype(dtype)[..., None], _sample(*own, params))
+        few = {name: value.astype(dtype) for name, value in params.items()}
+        return jax.tree.map(lambda v: v[0, 0], _select(_pair, get, few)(*starts(*own), sample, sample, True))
+
+    return jax.vmap(one)(*squares)
+
+
+def _series_in_depth(params, get):
+    """The whole recursion as a Chebyshev series in y = s/(s + b(1 + c)), s = sin(theta/2), c = cos(theta/2): a network that is
+    homogeneous in its input is |x| |x'| to a power times a function of the angle, smooth in y however deep it is."""
+    degree, depth, terms = COLLAPSE
+    b = 1 / (1 + 0.15 * depth)
+    top = 1 / (1 + b)
+    k = jnp.arange(terms)
+    nodes = top * (jnp.cos(math.pi * (k + 0.5) / terms) + 1) / 2
+    tangent = b * nodes / (1 - nodes)
+    d, e = 4 * tangent**2 / (1 + tangent**2) ** 2, ((1 - tangent**2) / (1 + tangent**2)) ** 2
+    unit = jax.tree.map(lambda v: v[..., None], _sample(jnp.float64(1), params))
+    values = _select(_pair, get, params)(d[:, None], e[:, None], unit, unit, False)
+    cosines = jnp.cos(math.pi * k[:, None] * (k + 0.5) / terms) * jnp.where(k == 0, 1, 2)[:, None] / terms
+    series = jax.tree.map(lambda v: (cosines @ v[:, 0]).astype(jnp.float32), values)
+
+    def between(d, e, left, right, same):
+        s = jnp.sqrt(jnp.maximum(d, jnp.finfo(d.dtype).tiny))
+        y = s / (s + b * (1 + _sqrt(e)))
+        twice = (4 / top) * y - 2
+        scale = left[0][0][:, None] * right[0][0][None, :]
+        scale = _sqrt(scale) if degree == 1 else _sqrt(scale) ** degree
+        return jax.tree.map(lambda c: scale * _clenshaw(c, twice), series)
+
+    return between
+
+
+def _clenshaw(coefficients, twice):
+    """sum_k c_k T_k(x) at twice = 2 x."""
+    high, higher = jnp.full_like(twice, coefficients[-1]), jnp.zeros_like(twice)
+    for k in range(coefficients.shape[0] - 2, 0, -1):
+        high, higher = twice * high + (coefficients[k] - higher), high
+    return twice * high / 2 + (coefficients[0] - higher)
 
 
 def _unwrap(kernels):
@@ -241,26 +439,32 @@ def _unwrap(kernels):
     return kernels[""] if set(kernels) == {""} else kernels
 
 
-def kernel(x1, x2=None, *, get=("nngp", "ntk"), precision="accurate", **params):
-    """NNGP and NTK between the rows of x1 (n1, d) and x2 (n2, d), or of x1 with itself.
-
-    precision="accurate" computes in float64 whatever the type of the inputs, and returns their type; "fast" computes in
-    that type. Hyperparameters are keyword arguments; changing one does not recompile, and jax.grad reaches it.
-    """
+def _kinds(get, precision):
+    """What was asked for, checked."""
     get = (get,) if isinstance(get, str) else tuple(get)
     unknown = [kind for kind in get if kind not in ("nngp", "ntk")]
-    if unknown or precision not in ("accurate", "fast"):
+    if unknown or not get or precision not in ("accurate", "fast"):
         raise ValueError(f"get is 'nngp', 'ntk' or both, precision 'accurate' or 'fast'; got {get}, {precision!r}")
     if "ntk" in get and NO_NTK:
         raise ValueError(f"this network has an NNGP but no NTK: {NO_NTK}; ask for get='nngp'")
+    return get
+
+
+def kernel(x1, x2=None, *, get=("nngp", "ntk"), precision="accurate", **params):
+    """NNGP and NTK between the rows of x1 (n1, d) and x2 (n2, d), or of x1 with itself.
+
+    precision="accurate" keeps inner products in float64 where float32 would lose digits, and the recursion, too, unless it
+    runs on angles, which do not lose them; "fast" computes all of it in the type of the inputs. Hyperparameters are keyword arguments; changing one does not recompile, and jax.grad reaches it.
+    """
+    get = _kinds(get, precision)
+    evaluate = _compiled if jax.config.jax_enable_x64 else _differentiable
     with jax.enable_x64(True):
         a = _check("x1", x1, INPUTS)
         b = a if x2 is None else _check("x2", x2, INPUTS)
         for u, v in zip(a, b, strict=True):
             if u.shape[1] != v.shape[1] or u.dtype != v.dtype:
                 raise ValueError(f"x1 and x2 differ in kind: {u.shape[1]} features of {u.dtype}, {v.shape[1]} of {v.dtype}")
-        dtype = "float64" if precision == "accurate" else str(a[0].dtype)
-        out = _evaluate(a, b, _hyperparameters(params), get, x2 is None, dtype)
+        out = evaluate(a, b, _hyperparameters(params), get, x2 is None, precision)
     return Kernel(*(_unwrap(out[kind]) if kind in get else None for kind in ("nngp", "ntk")))
 
 
@@ -276,14 +480,12 @@ def ntk(x1, x2=None, **options):
 
 def diagonal(x, *, get=("nngp", "ntk"), precision="accurate", **params):
     """The kernels of each row with itself, of shape (n,)."""
-    get = (get,) if isinstance(get, str) else tuple(get)
-    if "ntk" in get and NO_NTK:
-        raise ValueError(f"this network has an NNGP but no NTK: {NO_NTK}; ask for get='nngp'")
+    get = _kinds(get, precision)
     with jax.enable_x64(True):
         xs = _check("x", x, INPUTS)
-        dtype = "float64" if precision == "accurate" else xs[0].dtype
-        params = {name: value.astype(dtype) for name, value in _hyperparameters(params).items()}
-        out = jax.tree.map(lambda v: v.astype(xs[0].dtype), _own(tuple(v.astype(dtype) for v in xs), params))
+        dtype = jnp.float64 if precision == "accurate" and not BY_ANGLE else xs[0].dtype
+        own = jax.jit(_own, static_argnames=("get", "dtype"))
+        out = jax.tree.map(lambda v: v.astype(xs[0].dtype), own(xs, _hyperparameters(params), get, dtype))
     return Kernel(*(_unwrap(out[kind]) if kind in get else None for kind in ("nngp", "ntk")))
 
 

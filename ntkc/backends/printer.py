@@ -40,6 +40,9 @@ class Printer(JaxPrinter):
     def _print_gram_root(self, expr: sp.Expr) -> str:
         return self._call("_gram_root", expr)
 
+    def _print_ratio(self, expr: sp.Expr) -> str:
+        return self._call("_ratio", expr)
+
     def _print_scaled_cosh(self, expr: sp.Expr) -> str:
         return self._call("_scaled_cosh", expr)
 

@@ -275,6 +275,10 @@ class Rules:
                 return value, "Gaussian expectation", ()
         raise Underivable(p, "the mean over channels of raw input is not part of the language yet")
 
+    def variances(self) -> list[int]:
+        """Nodes whose second moment between x and x' has been asked for."""
+        return sorted({p for kind, p, q, side in self._memo if kind == "S" and p == q and side == CROSS})
+
     # --- memory, loops --------------------------------------------------------------------------------------------------
 
     def _recall(self, kind: str, p: int, q: int, side: str) -> sp.Expr:
@@ -307,17 +311,17 @@ class Rules:
         self.scopes[scope].equations.append(Equation(symbol, value, rule, premises, (kind, p, q, side), span))
         return symbol
 
-    def _symbol(self, key: tuple[str, int, int, str]) -> sp.Symbol:
+    def _symbol(self, key: tuple[str, int, int, str], ending: str = "") -> sp.Symbol:
         """A symbol of its own for each quantity: two under one name would be a wrong number without a trace."""
-        name = self._label(key)
+        name = self._label(key, ending)
         assert self._labels.setdefault(name, key) == key, f"{name} names both {key} and {self._labels[name]}"
         return sp.Symbol(name, real=True)
 
-    def _label(self, key: tuple[str, int, int, str]) -> str:
+    def _label(self, key: tuple[str, int, int, str], ending: str) -> str:
         kind, p, q, side = key
         gaussian = all(self.network.laws[i] is Law.GAUSSIAN for i in (p, q))
         stem = {"S": "K" if gaussian else "S", "T": "Theta" if gaussian else "T", "m": "m"}[kind]
-        return f"{stem}{p}{'' if p == q else f'x{q}'}{SUFFIX[side] if kind != 'T' else ''}"
+        return f"{stem}{p}{'' if p == q else f'x{q}'}{ending}{SUFFIX[side] if kind != 'T' else ''}"
 
     def _loop_of(self, p: int, q: int) -> int | None:
         """The loop whose slot one of the two is, if the pair is one of its states."""
@@ -347,7 +351,7 @@ class Rules:
         ends = [self._ends_of(i, loop) for i in (p, q)]
         inside, before, following = (((ends[0][i], ends[1][i])) for i in range(3))
         symbol = self._symbol((kind, inside[0], inside[1], side))
-        result = sp.Symbol(symbol.name + "_end", real=True)
+        result = self._symbol((kind, inside[0], inside[1], side), "_end")
         state_key = (kind, inside[0], inside[1], side)
         if state_key not in self._memo:
             for i, j in {inside, inside[::-1]} if side != CROSS else {inside}:

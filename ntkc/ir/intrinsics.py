@@ -21,6 +21,15 @@ class scaled_sinh(sp.Function):  # noqa: N801
     nargs = 2
 
 
+class ratio(sp.Function):  # noqa: N801
+    """x / y, 0 where y is 0; both nonnegative."""
+
+    nargs = 2
+
+    def _eval_is_nonnegative(self) -> bool:
+        return True
+
+
 def with_intrinsics(value: sp.Expr, c: sp.Symbol, a: sp.Symbol, b: sp.Symbol) -> sp.Expr:
     """The same expression with the delicate pieces named."""
     root = sp.sqrt(a * b - c**2)

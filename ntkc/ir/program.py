@@ -1,4 +1,7 @@
-"""What to compute: single-assignment array code over three shapes, (n1, n2) for pairs, (n1, 1) and (1, n2) for samples."""
+"""What to compute: single-assignment array code, first for each sample with itself, then for pairs of samples.
+
+In the pair part a name with `_1` belongs to x (a column), one with `_2` to x' (a row); both are results of the sample part.
+"""
 
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -17,23 +20,25 @@ class Assign:
 
     symbol: sp.Symbol
     value: sp.Expr
-    on_diagonal: sp.Symbol | None = None
+    on_diagonal: sp.Expr | None = None
     span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Carry:
-    """A loop variable, its value before, after a turn, its name afterwards, and the data symbol whose shape it has."""
+    """A loop variable, its value before, after a turn, and its name afterwards."""
 
     symbol: sp.Symbol
     initial: sp.Expr
     following: sp.Expr
     result: sp.Symbol
-    shape: sp.Symbol
 
 
 @dataclass(frozen=True, slots=True)
 class For:
+    """Loops of the sample part and of the pair part with the same index are turns of the same loop."""
+
+    index: int
     count: int
     carries: tuple[Carry, ...]
     body: "tuple[Instruction, ...]"
@@ -41,25 +46,59 @@ class For:
 
 
 Instruction: TypeAlias = Assign | For
+Coefficients: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Polynomials:
+    """even(z) + sqrt(z) odd(z), z = d near 0 and 1 - d near 1, z <= 1/2; coefficients for float32 and for float64."""
+
+    near_even: Coefficients
+    near_odd: Coefficients
+    far_even: Coefficients
+    far_odd: Coefficients
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A function of d = (1 - correlation)/2: a sum of polynomials with hyperparameters as factors."""
+
+    terms: tuple[tuple[sp.Expr, Polynomials], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A function of scalars that the code calls by name: E f(u) g(v) of (c, a, b), or E f(u) of a."""
+    """A function of scalars that the code calls by name: E f(u) g(v) of (c, a, b), or a curve of d and 1 - d."""
 
     name: str
     arguments: tuple[sp.Symbol, ...]
-    value: sp.Expr | Series
+    value: sp.Expr | Series | Curve
     describes: str
 
 
 @dataclass(frozen=True, slots=True)
+class Collapse:
+    """The kernels are (|x| |x'| / d)^degree times functions of the angle alone, smooth enough for a series of `terms` terms."""
+
+    degree: int
+    depth: int
+    terms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
+    """`gaps` names d and 1 - d of each input where the pair part starts from the angle; else it starts from second moments."""
+
     name: str
     network: Network
     inputs: tuple[InputNode, ...]
     data: tuple[Data, ...]
+    gaps: bool
     parameters: tuple[Parameter, ...]
     definitions: tuple[Definition, ...]
-    body: tuple[Instruction, ...]
+    sample: tuple[Instruction, ...]
+    pair: tuple[Instruction, ...]
+    exports: tuple[tuple[str, ...], ...]
+    """Names of the sample part's results that the pair part reads: those outside of loops, then those of each loop by index."""
     outputs: tuple[Output, ...]
+    collapse: Collapse | None = None

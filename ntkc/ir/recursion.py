@@ -24,7 +24,10 @@ class Dual:
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """`symbol = value` by a rule, with what the rule rests on. `pair` says what it is a moment of: kind, node, node, side."""
+    """`symbol = value` by a rule, with what the rule rests on. `pair` says what it is a moment of: kind, node, node, side.
+
+    Where that is E p p' between x and x', `own` is E p^2 at x.
+    """
 
     symbol: sp.Symbol
     value: sp.Expr
@@ -32,6 +35,7 @@ class Equation:
     premises: tuple[str, ...]
     pair: tuple[str, int, int, str]
     span: Span = field(compare=False, repr=False)
+    own: sp.Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +47,12 @@ class State:
     following: sp.Expr
     result: sp.Symbol
     pair: tuple[str, int, int, str]
+    own: sp.Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LoopStep:
+    index: int
     count: int
     states: tuple[State, ...]
     body: "tuple[Step, ...]"

@@ -1,25 +1,30 @@
 """Network -> Recursion: equations for K, Theta and means, demanded backwards from the outputs."""
 
+from dataclasses import replace
 from graphlib import TopologicalSorter
+from typing import TypeVar
 
 import sympy as sp
 
-from ntkc.deriving.rules import CROSS, Rules, Underivable
+from ntkc.deriving.rules import CROSS, FIRST, Rules, Underivable
 from ntkc.diagnostics import ArchError, Diagnostic
 from ntkc.gaussian.slope import Discontinuous
 from ntkc.ir.network import InputNode, Network
-from ntkc.ir.recursion import Equation, LoopStep, Output, Recursion, Step
+from ntkc.ir.recursion import Equation, LoopStep, Output, Recursion, State, Step
+
+Moment = TypeVar("Moment", Equation, State)
 
 
 def derive(network: Network) -> Recursion:
     rules = Rules(network)
     try:
         outputs = tuple(_output(rules, name, node) for name, node in network.outputs)
+        own = {node: rules.second(node, node, FIRST) for node in rules.variances()}
     except Underivable as error:
         raise ArchError([_diagnostic(network, error)]) from error
     inputs = tuple(node for node in network.nodes if isinstance(node, InputNode))
     duals = tuple(rules.duals.values())
-    steps = _steps(rules, None)
+    steps = _steps(rules, None, own)
     return Recursion(network.name, inputs, tuple(rules.data.values()), network.parameters, duals, steps, outputs)
 
 
@@ -38,16 +43,21 @@ def _diagnostic(network: Network, error: Underivable) -> Diagnostic:
     return Diagnostic("no-closed-form", "the expectation of this value cannot be derived", span, error.reason, help)
 
 
-def _steps(rules: Rules, place: int | None) -> tuple[Step, ...]:
+def _steps(rules: Rules, place: int | None, own: dict[int, sp.Expr]) -> tuple[Step, ...]:
     """The equations and loops of one body, each after what it reads."""
-    steps: list[Step] = list(rules.scopes[place].equations)
+    steps: list[Step] = [_with_own(equation, own) for equation in rules.scopes[place].equations]
     for index, loop in enumerate(rules.network.loops):
-        states = tuple(rules.scopes[index].states)
+        states = tuple(_with_own(state, own) for state in rules.scopes[index].states)
         if loop.parent == place and states:
-            steps.append(LoopStep(loop.count, states, _steps(rules, index), loop.span))
+            steps.append(LoopStep(index, loop.count, states, _steps(rules, index, own), loop.span))
     writer = {symbol: i for i, step in enumerate(steps) for symbol in _writes(step)}
     graph = {i: sorted({writer[s] for s in _reads(step) if s in writer} - {i}) for i, step in enumerate(steps)}
     return tuple(steps[i] for i in TopologicalSorter(graph).static_order())
+
+
+def _with_own(moment: Moment, own: dict[int, sp.Expr]) -> Moment:
+    kind, p, q, side = moment.pair
+    return replace(moment, own=own[p]) if kind == "S" and p == q and side == CROSS else moment
 
 
 def _writes(step: Step) -> set[sp.Symbol]:

@@ -1,0 +1,54 @@
+"""What nobody reads is not computed."""
+
+from collections.abc import Iterator
+
+import sympy as sp
+
+from ntkc.ir.program import Assign, For, Instruction
+
+
+def reads(instruction: Instruction) -> set[sp.Basic]:
+    """Free symbols on the right-hand sides."""
+    if isinstance(instruction, Assign):
+        diagonal = instruction.on_diagonal.free_symbols if instruction.on_diagonal is not None else set()
+        return set(instruction.value.free_symbols) | diagonal
+    carried = {s for c in instruction.carries for s in (c.initial.free_symbols | c.following.free_symbols)}
+    return carried.union(*(reads(inner) for inner in instruction.body))
+
+
+def writes(instructions: tuple[Instruction, ...]) -> Iterator[sp.Symbol]:
+    """Symbols given a value at this level, not inside loops."""
+    for instruction in instructions:
+        if isinstance(instruction, Assign):
+            yield instruction.symbol
+        else:
+            yield from (carry.result for carry in instruction.carries)
+
+
+def prune(instructions: list[Instruction] | tuple[Instruction, ...], needed: set[sp.Basic]) -> tuple[Instruction, ...]:
+    """The instructions that the needed symbols depend on."""
+    kept: list[Instruction] = []
+    needed = set(needed)
+    for instruction in reversed(instructions):
+        if isinstance(instruction, Assign):
+            if instruction.symbol not in needed:
+                continue
+            kept.append(instruction)
+            needed |= reads(instruction)
+        elif (loop := _loop(instruction, needed)) is not None:
+            kept.append(loop)
+            needed |= reads(loop)
+    return tuple(reversed(kept))
+
+
+def _loop(loop: For, needed: set[sp.Basic]) -> For | None:
+    """Carries that their results or other carries need."""
+    carries = tuple(c for c in loop.carries if c.result in needed)
+    while True:
+        wanted = {s for c in carries for s in c.following.free_symbols}
+        body = prune(loop.body, wanted | needed)
+        read = wanted.union(*(reads(inner) for inner in body))
+        more = tuple(c for c in loop.carries if c in carries or c.symbol in read | needed)
+        if more == carries:
+            return For(loop.index, loop.count, carries, body, loop.span) if carries or body else None
+        carries = more

@@ -1,0 +1,53 @@
+"""Moments of a sample with itself: derived with the suffix `_1` at x and `_2` at x', computed once per sample without one."""
+
+from collections.abc import Iterator
+
+import sympy as sp
+
+from ntkc.ir.recursion import SAME, Equation, Recursion, Step
+
+
+class Sides:
+    """Which symbols are moments at x or at x' only, and the name of their counterpart."""
+
+    def __init__(self, recursion: Recursion, steps: tuple[Step, ...]) -> None:
+        self.data = list(dict.fromkeys(data.symbols[1] for data in recursion.data))
+        self.firsts: set[sp.Symbol] = set(self.data)
+        self.seconds: set[sp.Symbol] = {data.symbols[2] for data in recursion.data}
+        for symbol, side in _symbols(steps):
+            if side != "12":
+                (self.firsts if side == "1" else self.seconds).add(symbol)
+
+    def cross(self, expr: sp.Expr, parameters: set[sp.Symbol]) -> set[sp.Symbol]:
+        """Symbols that depend on both x and x'."""
+        return {s for s in expr.free_symbols if s not in parameters | self.firsts | self.seconds | {SAME}}
+
+    def name(self, name: str) -> sp.Symbol:
+        """A new moment at x, `name_1`."""
+        symbol = sp.Symbol(f"{name}_1", real=True, nonnegative=True)
+        self.firsts.add(symbol)
+        self.seconds.add(_renamed(symbol))
+        return symbol
+
+    def other(self, expr: sp.Expr) -> sp.Expr:
+        """An expression in moments at x, at x' instead."""
+        return expr.xreplace({s: _renamed(s) for s in expr.free_symbols if s in self.firsts})
+
+    def bare(self, expr: sp.Expr) -> sp.Expr:
+        """The same as the sample part names it."""
+        return expr.xreplace({s: sp.Symbol(s.name[:-2], **s.assumptions0) for s in expr.free_symbols if s in self.firsts})
+
+
+def _renamed(symbol: sp.Symbol) -> sp.Symbol:
+    return sp.Symbol(f"{symbol.name[:-2]}_2", **symbol.assumptions0)
+
+
+def _symbols(steps: tuple[Step, ...]) -> Iterator[tuple[sp.Symbol, str]]:
+    for step in steps:
+        if isinstance(step, Equation):
+            yield step.symbol, step.pair[3]
+            continue
+        for state in step.states:
+            yield state.symbol, state.pair[3]
+            yield state.result, state.pair[3]
+        yield from _symbols(step.body)
