@@ -20,7 +20,7 @@ PROGRAM = """arch net {
     input x: vector(784)
     h = x
     repeat %d {
-        h = relu(dense(h, W_std=1.3, b_std=0.2))
+        h = relu(dense(h, W_std=1.3, b_std=%s))
     }
     output dense(h)
 }
@@ -39,17 +39,22 @@ def best(run: Callable[[], object], repeats: int = 3) -> float:
 
 
 def compare(x: jax.Array, depth: int) -> None:
+    """One row: the peer, ntkc with bias, ntkc without."""
     hidden = [layer for _ in range(depth) for layer in (stax.Dense(512, W_std=1.3, b_std=0.2), stax.Relu())]
     kernel = jax.jit(stax.serial(*hidden, stax.Dense(1))[2], static_argnums=2)
-    net = compile_source(Source("net.arch", PROGRAM % depth))
-    theirs = best(lambda: kernel(x, None, ("nngp", "ntk")))
-    accurate, fast = (best(lambda p=p: net.kernel(x, precision=p)) for p in ("accurate", "fast"))
-    print(f"{depth} | {theirs:.2f} | {accurate:.2f} | {theirs / accurate:.1f} | {fast:.2f} | {theirs / fast:.1f}", flush=True)
+    theirs = best(lambda: kernel(x, None, ("nngp", "ntk")), 2)
+    cells = [f"{depth}", f"{theirs:.2f}"]
+    for bias in ("0.2", "none"):
+        net = compile_source(Source("net.arch", PROGRAM % (depth, bias)))
+        for precision in ("accurate", "fast"):
+            ours = best(lambda net=net, p=precision: net.kernel(x, precision=p))
+            cells.append(f"{ours:.2f} ({theirs / ours:.1f})")
+    print("| " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":
     points = jnp.asarray(np.random.default_rng(0).normal(size=(N, D)), jnp.float32)
     product = jax.jit(lambda v: v @ v.T)
     print(f"x @ x.T: {best(lambda: product(points)):.2f} s")
-    for layers in (3, 10):
+    for layers in (3, 10, 30):
         compare(points, layers)

@@ -97,7 +97,7 @@ def show(compilation: Compilation, stage: str) -> None:
     if stage == "network":
         form = "\n".join(f"v{i}: {node}" for i, node in enumerate(compilation.network.nodes))
     if stage == "program":
-        form = "\n".join(str(instruction) for instruction in compilation.program.body)
+        form = "\n".join(str(instruction) for instruction in (*compilation.program.sample, *compilation.program.pair))
     click.echo(str(form))
 
 

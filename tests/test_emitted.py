@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ntkc import Compilation, compile_source
+from ntkc.backends.reference import evaluate
 from ntkc.source import Source
 
 TEXT = """arch net {
@@ -103,3 +104,27 @@ def test_jit_over_a_hyperparameter_with_given_data(net: Compilation) -> None:
 def test_jit_over_data_with_a_given_hyperparameter(net: Compilation) -> None:
     x, s = jnp.asarray(_x(3)), jnp.float32(1.3)
     np.testing.assert_allclose(jax.jit(lambda v: net.ntk(v, sigma_w=s))(x), net.ntk(x), rtol=1e-6)
+
+
+DEEP = "arch net {\n input x: vector(4)\n h = dense(x, W_std=%s%s)\n repeat %d { h = %s |> dense(W_std=%s%s) }\n output dense(relu(h))\n}\n"
+
+
+@pytest.mark.parametrize("bias", ["", ", b_std=0.1"])
+@pytest.mark.parametrize("distance", [0.0, 1e-6, 1e-3, 0.1, 1.0])
+def test_near_duplicates_keep_their_digits(bias: str, distance: float) -> None:
+    net = compile_source(Source("net.arch", DEEP % ("sqrt(2)", bias, 30, "relu(h)", "sqrt(2)", bias)))
+    x = np.array([[0.3, -0.7, 0.2, 0.5]], "float32")
+    y = x + np.array([[0.0, distance, 0.0, 0.0]], "float32")
+    exact = float(evaluate(net.recursion, [x[0]], [y[0]], 50).ntk[""])
+    assert float(net.ntk(x, y)[0, 0]) == pytest.approx(exact, rel=2e-6)
+    assert float(net.ntk(x.astype(float), y.astype(float))[0, 0]) == pytest.approx(exact, rel=1e-12)
+
+
+@pytest.mark.parametrize(("act", "scale"), [("relu(h)", "sqrt(2)"), ("abs(h)", "1"), ("leaky_relu(h, 0.3)", "1.35")])
+def test_collapsed_depth_agrees_with_the_recursion(act: str, scale: str) -> None:
+    net = compile_source(Source("net.arch", DEEP % (scale, "", 40, act, scale, "")))
+    assert net.program.collapse is not None
+    angles = np.linspace(0, np.pi, 100)
+    x, y = np.array([[1.0, 0, 0, 0]]), np.stack([np.cos(angles), np.sin(angles), 0 * angles, 0 * angles], 1).astype("float32")
+    exact, found = net.ntk(x, y.astype(float)), net.ntk(x.astype("float32"), y)
+    np.testing.assert_allclose(found, exact, atol=3e-6 * float(exact.max()))

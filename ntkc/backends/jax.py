@@ -95,7 +95,10 @@ def _curve(definition: Definition, curve: Curve) -> Iterator[str]:
     extra = "".join(f", {s}" for s in _parameters(definition))
     yield f"\n\ndef {definition.name}(d{extra}, e=None):"
     yield f'    """{definition.describes}; e = 1 - d where d may pass 1/2."""'
-    total = [f"_polynomials(d, e, {name})" if k == 1 else f"{_factor(k)} * _polynomials(d, e, {name})" for name, (k, _) in zip(tables, curve.terms, strict=True)]
+    total = [
+        f"_polynomials(d, e, {name})" if k == 1 else f"{_factor(k)} * _polynomials(d, e, {name})"
+        for name, (k, _) in zip(tables, curve.terms, strict=True)
+    ]
     yield f"    return {' + '.join(total)}"
 
 
@@ -115,7 +118,7 @@ def _parameters(definition: Definition) -> list[str]:
 def _sample(program: Program) -> Iterator[str]:
     data = ", ".join(dict.fromkeys(d.symbols[1].name[:-2] for d in program.data))
     yield f"\n\ndef _sample({data}, params):"
-    yield '    """Moments of each sample with itself, from |x|^2 / d of shape (n,); those of a loop are stacked over its turns."""'
+    yield '    """Moments of each sample with itself, from |x|^2 / d, (n,); those of a loop are stacked over its turns."""'
     yield from _unpack_parameters(program)
     extra = {d.name: _parameters(d) for d in program.definitions}
     yield from _block(program.sample, "    ", extra, data.split(", ")[0], program.exports, None)
@@ -204,9 +207,7 @@ def _scan(loop: For, indent: str, extra: dict[str, list[str]], like: str, export
     yield f"{indent}({results}), {kept} = lax.scan(turn{loop.index}, ({initial}), None, length={loop.count})"
 
 
-def _for(
-    loop: For, indent: str, extra: dict[str, list[str]], like: str, exports: Exports, turns: str
-) -> Iterator[str]:
+def _for(loop: For, indent: str, extra: dict[str, list[str]], like: str, exports: Exports, turns: str) -> Iterator[str]:
     inner, turns = indent + "    ", f"{turns}, i{loop.index}"
     names = "".join(f"{carry.symbol}, " for carry in loop.carries).rstrip()
     yield f"{indent}def turn{loop.index}(i{loop.index}, state):"

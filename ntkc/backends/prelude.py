@@ -184,7 +184,7 @@ def _squares(xs):
 def _unit(x):
     """Rows of norm 1, or 0, in float64."""
     wide = x.astype(float)
-    norm = jnp.sqrt(jnp.sum(wide * wide, 1, keepdims=True))
+    norm = _sqrt(jnp.sum(wide * wide, 1, keepdims=True))
     return wide * _ratio(jnp.ones_like(norm), norm)
 
 
@@ -229,19 +229,20 @@ def _tiled(tile, n1, n2, symmetric, size=512):
     t1, t2 = (-(-n // -(-n // size)) for n in (n1, n2))
     starts = [(min(i, n1 - t1), min(j, n2 - t2)) for i in range(0, n1, t1) for j in range(0, n2, t2) if not symmetric or i <= j]
 
-    def mirrored(found):
-        upper = jnp.arange(t1)[:, None] <= jnp.arange(t2)[None, :]
-        return jax.tree.map(lambda t: jnp.where(upper, t, t.T), found)
+    def mirrored(found, i, j):
+        """A tile on the diagonal, symmetric to the last bit."""
+        lower = i + jnp.arange(t1)[:, None] > j + jnp.arange(t2)[None, :]
+        return jax.tree.map(lambda t: jnp.where(lower, t.T, t), found)
 
     if len(starts) == 1:
-        return mirrored(tile(0, 0, n1, n2)) if symmetric else tile(0, 0, n1, n2)
+        return mirrored(tile(0, 0, n1, n2), 0, 0) if symmetric else tile(0, 0, n1, n2)
     table = jnp.asarray(starts, dtype=jnp.int32)
 
     def body(p, out):
         i, j = table[p, 0], table[p, 1]
         found = tile(i, j, t1, t2)
         if symmetric:
-            found = lax.cond(i == j, mirrored, lambda t: t, found)
+            found = lax.cond(i == j, mirrored, lambda t, i, j: t, found, i, j)
         out = jax.tree.map(lambda o, t: lax.dynamic_update_slice(o, t, (i, j)), out, found)
         if symmetric:
             out = jax.tree.map(lambda o, t: lax.dynamic_update_slice(o, t.T, (j, i)), out, found)
@@ -345,7 +346,9 @@ def _compiled(x1, x2, params, get, symmetric, precision):
     left, units1 = _prepared(x1, params, dtype)
     right, units2 = (left, units1) if symmetric else _prepared(x2, params, dtype)
     few = {name: value.astype(dtype) for name, value in params.items()}
-    between = _series_in_depth(params, get) if COLLAPSE and dtype == jnp.float32 else _select(_pair, get, few)
+    between = _select(_pair, get, few)
+    if COLLAPSE and dtype == jnp.float32:
+        between = _series_in_depth(params, get, between)
 
     def tile(i, j, t1, t2):
         cut = partial(jax.tree.map, lambda v: lax.dynamic_slice_in_dim(v, i, t1, v.ndim - 1))
@@ -400,30 +403,43 @@ def _own(xs, params, get, dtype):
     return jax.vmap(one)(*squares)
 
 
-def _series_in_depth(params, get):
+def _series_in_depth(params, get, recursion):
     """The whole recursion as a Chebyshev series in y = s/(s + b(1 + c)), s = sin(theta/2), c = cos(theta/2): a network that is
-    homogeneous in its input is |x| |x'| to a power times a function of the angle, smooth in y however deep it is."""
+    homogeneous in its input is |x| |x'| to a power times a function of the angle, smooth in y for most activations however deep
+    it is. Where the series is not good to 1e-6 at points between its nodes, the recursion is used."""
     degree, depth, terms = COLLAPSE
     b = 1 / (1 + 0.15 * depth)
     top = 1 / (1 + b)
-    k = jnp.arange(terms)
-    nodes = top * (jnp.cos(math.pi * (k + 0.5) / terms) + 1) / 2
-    tangent = b * nodes / (1 - nodes)
-    d, e = 4 * tangent**2 / (1 + tangent**2) ** 2, ((1 - tangent**2) / (1 + tangent**2)) ** 2
     unit = jax.tree.map(lambda v: v[..., None], _sample(jnp.float64(1), params))
-    values = _select(_pair, get, params)(d[:, None], e[:, None], unit, unit, False)
-    cosines = jnp.cos(math.pi * k[:, None] * (k + 0.5) / terms) * jnp.where(k == 0, 1, 2)[:, None] / terms
-    series = jax.tree.map(lambda v: (cosines @ v[:, 0]).astype(jnp.float32), values)
 
-    def between(d, e, left, right, same):
+    def exact(t):
+        """At Chebyshev points cos(t) of the range of y."""
+        y = top * (jnp.cos(t) + 1) / 2
+        tangent = b * y / (1 - y)
+        d, e = 4 * tangent**2 / (1 + tangent**2) ** 2, ((1 - tangent**2) / (1 + tangent**2)) ** 2
+        found = _select(_pair, get, params)(d[:, None], e[:, None], unit, unit, False)
+        return jax.tree.map(lambda v: v[:, 0], found)
+
+    k = jnp.arange(terms)
+    cosines = jnp.cos(math.pi * k[:, None] * (k + 0.5) / terms) * jnp.where(k == 0, 1, 2)[:, None] / terms
+    series = jax.tree.map(lambda v: cosines @ v, exact(math.pi * (k + 0.5) / terms))
+    between = math.pi * (jnp.arange(3 * terms) + 0.5) / (3 * terms)
+    gaps = jax.tree.map(
+        lambda c, v: jnp.max(jnp.abs(_clenshaw(c, 2 * jnp.cos(between)) - v)) / jnp.max(jnp.abs(v)), series, exact(between)
+    )
+    good = jnp.max(jnp.stack(jax.tree.leaves(gaps))) < 1e-6
+    single = jax.tree.map(lambda c: c.astype(jnp.float32), series)
+
+    def summed(d, e, left, right):
         s = jnp.sqrt(jnp.maximum(d, jnp.finfo(d.dtype).tiny))
         y = s / (s + b * (1 + _sqrt(e)))
-        twice = (4 / top) * y - 2
-        scale = left[0][0][:, None] * right[0][0][None, :]
-        scale = _sqrt(scale) if degree == 1 else _sqrt(scale) ** degree
-        return jax.tree.map(lambda c: scale * _clenshaw(c, twice), series)
+        scale = _sqrt(left[0][0][:, None]) * _sqrt(right[0][0][None, :])
+        return jax.tree.map(lambda c: scale**degree * _clenshaw(c, (4 / top) * y - 2), single)
 
-    return between
+    def either(d, e, left, right, same):
+        return lax.cond(good, summed, lambda *arguments: recursion(*arguments, same), d, e, left, right)
+
+    return either
 
 
 def _clenshaw(coefficients, twice):
@@ -454,7 +470,8 @@ def kernel(x1, x2=None, *, get=("nngp", "ntk"), precision="accurate", **params):
     """NNGP and NTK between the rows of x1 (n1, d) and x2 (n2, d), or of x1 with itself.
 
     precision="accurate" keeps inner products in float64 where float32 would lose digits, and the recursion, too, unless it
-    runs on angles, which do not lose them; "fast" computes all of it in the type of the inputs. Hyperparameters are keyword arguments; changing one does not recompile, and jax.grad reaches it.
+    runs on angles, which do not lose them; "fast" computes all of it in the type of the inputs. Hyperparameters are keyword
+    arguments; changing one does not recompile, and jax.grad reaches it (forward mode only with `jax_enable_x64`).
     """
     get = _kinds(get, precision)
     evaluate = _compiled if jax.config.jax_enable_x64 else _differentiable

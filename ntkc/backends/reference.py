@@ -55,7 +55,7 @@ class _Machine:
         for data in self.recursion.data:
             i, j = names.index(data.first.name), names.index(data.second.name)
             for symbol, u, v in zip(data.symbols, (x1[i], x1[i], x2[i]), (x2[j], x1[j], x2[j]), strict=True):
-                self.memory[symbol] = mp.fdot([mp.mpf(s) for s in u], [mp.mpf(t) for t in v]) / len(u)
+                self.memory[symbol] = mp.fdot([mp.mpf(float(s)) for s in u], [mp.mpf(float(t)) for t in v]) / len(u)
 
     def run(self, steps: tuple[Step, ...]) -> None:
         for step in steps:

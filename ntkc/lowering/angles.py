@@ -99,10 +99,10 @@ class Angles:
             return [Assign(step.symbol, self.expression(step.value, place), step.own, step.span)]
         d, e = self._mixed(step, mixture, place)
         angle = Angle(sp.Symbol(f"d_{step.symbol}", nonnegative=True), None, step.own)
-        found: list[Instruction] = [Assign(angle.d, d, None, step.span)]  # type: ignore[arg-type]
+        found: list[Instruction] = [Assign(angle.d, d, None, step.span)]
         if e is not None:
             angle = replace(angle, e=sp.Symbol(f"e_{step.symbol}", nonnegative=True))
-            found.append(Assign(angle.e, e, None, step.span))  # type: ignore[arg-type]
+            found.append(Assign(angle.e, e, None, step.span))
         self._angles[step.symbol] = angle
         return [*found, self._moment(step.symbol, angle, place)]
 
@@ -279,10 +279,10 @@ class Angles:
                 continue
             here, outer, after = start[state.symbol], carried[state.symbol], self._angles[state.following]
             end = Angle(sp.Symbol(f"d_{state.result}", nonnegative=True), None, self._end(step, state))
-            carries.append(Carry(here.d, outer.d, after.d, end.d))  # type: ignore[arg-type]
+            carries.append(Carry(here.d, outer.d, after.d, end.d))
             if here.e is not None:
                 e = sp.Symbol(f"e_{state.result}", nonnegative=True)
-                carries.append(Carry(here.e, outer.e, 1 - after.d if after.e is None else after.e, e))  # type: ignore[arg-type]
+                carries.append(Carry(here.e, outer.e, 1 - after.d if after.e is None else after.e, e))
                 end = replace(end, e=e)
             head.append(self._moment(state.symbol, here, step.index))
             self._angles[state.result] = end

@@ -25,7 +25,7 @@ def collapse(recursion: Recursion, steps: tuple[Step, ...], angles: Angles) -> C
         found = {scaling.of(x) for o in recursion.outputs for x in (o.nngp, o.ntk) if x is not None and x != 0}
     except Inhomogeneous:
         return None
-    return Collapse(int(found.pop()), depth, 24 if depth <= 100 else 64) if len(found) == 1 else None
+    return Collapse(int(found.pop()), depth, 24 if depth <= 100 else 48) if len(found) == 1 else None
 
 
 class _Scaling:
@@ -33,7 +33,7 @@ class _Scaling:
 
     def __init__(self, recursion: Recursion, angles: Angles) -> None:
         self.parameters, self.curves = angles.parameters, angles.curves
-        self.powers: dict[sp.Basic, sp.Expr] = {s: sp.S.One for s in recursion.data[0].symbols}
+        self.powers: dict[sp.Basic, sp.Expr] = dict.fromkeys(recursion.data[0].symbols, sp.S.One)
 
     def run(self, steps: tuple[Step, ...]) -> None:
         for step in steps:

@@ -15,7 +15,7 @@ import sympy as sp
 
 from ntkc.gaussian.moments import A, B, C
 from ntkc.gaussian.price import Expectation
-from ntkc.ir.program import Curve, Polynomials
+from ntkc.ir.program import Coefficients, Curve, Polynomials
 
 S = sp.Symbol("S")
 DEGREES = range(1, 30)
@@ -57,7 +57,12 @@ def _scaled(factor: sp.Expr, fit: Polynomials) -> tuple[sp.Expr, Polynomials]:
     if not factor.is_number:
         return factor, fit
     k = float(factor)
-    return sp.S.One, Polynomials(*(tuple(tuple(k * x for x in part) for part in getattr(fit, f.name)) for f in fields(fit)))
+
+    def times(part: Coefficients) -> Coefficients:
+        single, double = part
+        return tuple(k * x for x in single), tuple(k * x for x in double)
+
+    return sp.S.One, Polynomials(*(times(getattr(fit, f.name)) for f in fields(fit)))
 
 
 def _degree(value: sp.Expr) -> sp.Rational | None:
@@ -105,8 +110,11 @@ def _polynomial(function: Function, *, starts_at_zero: bool) -> tuple[tuple[floa
     """Coefficients on [0, 1/2] for float32 and float64, by interpolation at Chebyshev points; where the function vanishes at 0
     the polynomial does too, so that its relative error stays small there."""
     vanishes = starts_at_zero and abs(function(mp.mpf("1e-30"))) < 1e-12
-    smooth = (lambda z: function(z) / z) if vanishes else function
-    grid = [mp.mpf(k + 1) / 102 for k in range(51)][:-1] + [mp.mpf("1e-20"), mp.mpf("0.49999")]
+    grid = [mp.mpf("1e-20"), *(mp.mpf(k + 1) / 102 for k in range(50)), mp.mpf("0.49999")]
+
+    def smooth(z: Any) -> Any:
+        return function(z) / z if vanishes else function(z)
+
     exact = [smooth(z) for z in grid]
     lead = (0.0,) if vanishes else ()
     found = []

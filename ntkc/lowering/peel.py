@@ -56,7 +56,5 @@ def _renamed(step: Step, names: dict[sp.Basic, sp.Basic]) -> Step:
 
     if isinstance(step, Equation):
         return replace(step, symbol=new(step.symbol), value=new(step.value), own=new(step.own))
-    states = tuple(
-        State(new(s.symbol), new(s.initial), new(s.following), new(s.result), s.pair, new(s.own)) for s in step.states
-    )
+    states = tuple(State(new(s.symbol), new(s.initial), new(s.following), new(s.result), s.pair, new(s.own)) for s in step.states)
     return replace(step, states=states, body=tuple(_renamed(inner, names) for inner in step.body))

@@ -25,7 +25,9 @@ def lower(recursion: Recursion, network: Network) -> Program:
     pair = list(prune(pair, wanted))
     extra = angles.extra if angles else {}
     exports: dict[int, list[sp.Symbol]] = {}
-    sample = _sample(steps, sides, extra, wanted.union(*(reads(i) for i in pair)), exports)
+    whole = collapse(recursion, steps, angles) if angles else None
+    read = wanted.union(*(reads(i) for i in pair), sides.data if whole else ())  # the series is scaled by |x|^2
+    sample = _sample(steps, sides, extra, read, exports)
     names = tuple(tuple(s.name[:-2] for s in exports.get(place, [])) for place in range(TOP, max([TOP, *exports]) + 1))
     return Program(
         recursion.name,
@@ -39,7 +41,7 @@ def lower(recursion: Recursion, network: Network) -> Program:
         tuple(pair),
         names,
         recursion.outputs,
-        collapse(recursion, steps, angles) if angles else None,
+        whole,
     )
 
 
@@ -104,11 +106,9 @@ def _bare(instruction: Instruction, sides: Sides) -> Instruction:
         return sides.bare(expr)
 
     if isinstance(instruction, Assign):
-        return Assign(name(instruction.symbol), name(instruction.value), None, instruction.span)  # type: ignore[arg-type]
-    carries = tuple(Carry(*(name(x) for x in (c.symbol, c.initial, c.following, c.result))) for c in instruction.carries)  # type: ignore[arg-type]
-    return For(
-        instruction.index, instruction.count, carries, tuple(_bare(i, sides) for i in instruction.body), instruction.span
-    )
+        return Assign(name(instruction.symbol), name(instruction.value), None, instruction.span)
+    carries = tuple(Carry(*(name(x) for x in (c.symbol, c.initial, c.following, c.result))) for c in instruction.carries)
+    return For(instruction.index, instruction.count, carries, tuple(_bare(i, sides) for i in instruction.body), instruction.span)
 
 
 def _definitions(recursion: Recursion, angles: Angles | None, body: list[Instruction]) -> list[Definition]:
