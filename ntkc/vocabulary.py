@@ -13,21 +13,13 @@ from ntkc.ir.layer import Layer
 
 PLANNED = frozenset(
     [
-        "conv",
         "conv_local",
-        "conv_transpose",
-        "avg_pool",
-        "sum_pool",
         "batch_norm",
-        "attention",
         "positional",
         "embedding",
         "depthwise_conv",
         "aggregate",
-        "concat",
         "resize",
-        "last",
-        "reverse",
         "scan",
         "max_pool",
     ]
@@ -42,7 +34,7 @@ def layer_types() -> dict[str, type[Layer]]:
     return {
         item.name: item
         for item in found
-        if inspect.isclass(item) and issubclass(item, Layer) and not inspect.isabstract(item) and hasattr(item, "name")
+        if inspect.isclass(item) and issubclass(item, Layer) and not inspect.isabstract(item) and isinstance(getattr(item, "name", None), str)
     }
 
 

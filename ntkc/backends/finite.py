@@ -5,16 +5,19 @@ from collections.abc import Iterator
 import sympy as sp
 
 from ntkc.backends.printer import text
-from ntkc.ir.layer import Sample
+from ntkc.ir.sample import Sample
 from ntkc.ir.network import (
     CarriedNode,
     CombineNode,
+    ConcatNode,
     FinalNode,
     InputNode,
     MapNode,
+    MixingNode,
     Network,
     Node,
     NonlinearNode,
+    PositionalNode,
     WeightedNode,
 )
 
@@ -30,12 +33,13 @@ def forward(network: Network) -> Iterator[str]:
     results = ", ".join(f'"{name}": v{node}' for name, node in network.outputs)
     yield f"    return _unwrap({{{results}}})"
     yield "\n\ndef init(key, widths=512, inputs=None, **params):"
-    yield '    """Random weights as a dict of arrays; `widths` for layers without one, `inputs` sizes where the file says `_`."""'
-    yield "    sizes = inputs or [size for _, size in INPUTS]"
-    yield "    if None in sizes:"
-    yield '        raise ValueError("the size of an input is not in the file; give inputs=[d]")'
+    yield '    """Random weights as a dict of arrays; `widths` for layers without one, `inputs` shapes where the file says `_`."""'
+    yield "    shapes = inputs or [shape for _, shape in INPUTS]"
+    yield "    shapes = [shape if isinstance(shape, tuple) else (shape,) for shape in shapes]"
+    yield "    if any(None in shape for shape in shapes):"
+    yield '        raise ValueError("the size of an input is not in the file; give inputs=[shape]")'
     yield "    weights = _Weights({}, key, widths)"
-    yield "    _forward(weights, [jnp.ones((1, d)) for d in sizes], {**PARAMS, **params})"
+    yield "    _forward(weights, [jnp.ones((1, *shape)) for shape in shapes], {**PARAMS, **params})"
     yield "    return weights.arrays"
     yield "\n\ndef apply(arrays, x, **params):"
     yield '    """The network at the rows of x, with weights from `init`."""'
@@ -73,14 +77,17 @@ def _loop(network: Network, index: int, indent: str) -> Iterator[str]:
 
 def _line(network: Network, index: int, node: Node, indent: str) -> Iterator[str]:
     match node:
-        case WeightedNode(layer=layer, operand=operand):
+        case WeightedNode(layer=layer, operand=operand) | MixingNode(layer=layer, operand=operand):
             sample = layer.sample()
             last = any(index == output for _, output in network.outputs)
-            arguments = _arguments(sample, last)
-            yield f"{indent}v{index} = {sample.function}(weights, {_weight_name(network, node)}, v{operand}, {arguments})"
-        case MapNode(layer=layer, operand=operand):
+            function, name = sample.function.__name__, _weight_name(network, node)
+            yield f"{indent}v{index} = {function}(weights, {name}, v{operand}, {_arguments(sample, last)})"
+        case MapNode(layer=layer, operand=operand) | PositionalNode(layer=layer, operand=operand):
             sample = layer.sample()
-            yield f"{indent}v{index} = {sample.function}({', '.join([f'v{operand}', *map(_value, sample.arguments)])})"
+            arguments = ", ".join([f"v{operand}", *map(_value, sample.arguments)])
+            yield f"{indent}v{index} = {sample.function.__name__}({arguments})"
+        case ConcatNode(parts=parts):
+            yield f"{indent}v{index} = jnp.concatenate([{', '.join(f'v{i}' for _, i in parts)}], -1)"
         case CombineNode(terms=terms):
             total = sp.Add(*(k * sp.Symbol(f"v{i}") for k, i in terms))
             yield f"{indent}v{index} = {text(total)}"
@@ -102,7 +109,7 @@ def _value(value: object) -> str:
     return text(value) if isinstance(value, sp.Expr) else repr(value)
 
 
-def _weight_name(network: Network, node: WeightedNode) -> str:
+def _weight_name(network: Network, node: WeightedNode | MixingNode) -> str:
     """Weights made inside a loop have the turn in their name."""
     turns, place = list[int](), node.home
     while place is not None:

@@ -1,27 +1,48 @@
-"""Program -> a self-contained JAX module: this architecture's own functions, then what all share (`prelude.py`)."""
+"""Program -> a self-contained JAX module: this architecture's own functions, then what it needs of the prelude."""
 
-import inspect
+import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import TypeAlias
 
 import numpy as np
 import sympy as sp
+from sympy.core.function import AppliedUndef
 
-from ntkc.backends import prelude
 from ntkc.backends.finite import forward
+from ntkc.backends.library import library
 from ntkc.backends.printer import text
 from ntkc.gaussian.series import NODES, VARIANCES, Series
 from ntkc.gaussian.terms import Z
+from ntkc.ir.geometry import Axis, GlobalPool, Matrix, Pool, Select, Window
+from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.program import Assign, Curve, Definition, For, Instruction, Program
 from ntkc.ir.recursion import Data
+from ntkc.lowering.prune import calls
+
+
+IMPORTS = """import math
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.custom_derivatives import SymbolicZero
+"""
 
 
 def emit(program: Program) -> str:
     """The text of the module."""
-    head, shared = inspect.getsource(prelude).split("# --- prelude ---\n")
-    imports = head[head.index("import math") :]
-    own = [*_constants(program), *_definitions(program), *_sample(program), *_pair(program), *forward(program.network)]
-    return "\n".join([_docstring(program), imports.rstrip(), "", *own]) + shared
+    parts = (_constants, _maps, _definitions, _sample, _pair)
+    own = "\n".join([*(line for part in parts for line in part(program)), *forward(program.network), ""])
+    return "\n".join([_docstring(program), IMPORTS, own]) + library(own, _layer_modules(program))
+
+
+def _layer_modules(program: Program) -> tuple[ModuleType, ...]:
+    """The files of the layers in use, whose finite-width functions the module needs."""
+    layers = [node.layer for node in program.network.nodes if hasattr(node, "layer")]
+    return tuple(dict.fromkeys(sys.modules[type(layer).__module__] for layer in layers))
 
 
 def _docstring(program: Program) -> str:
@@ -47,13 +68,17 @@ def _constants(program: Program) -> Iterator[str]:
         for p in program.parameters
     )
     yield f"DOMAINS = {{{', '.join(domains)}}}"
-    yield f"INPUTS = {tuple((i.name, i.type.channels) for i in program.inputs)!r}"
+    yield f"INPUTS = {tuple((i.name, (*i.type.positions, i.type.channels)) for i in program.inputs)!r}"
     names = [node.name for node in program.inputs]
     pairs = tuple((names.index(d.first.name), names.index(d.second.name)) for d in program.data)
     yield f"DATA = {pairs!r}  # which inputs' second moments are used"
     yield f"BY_ANGLE = {program.gaps}  # the recursion starts from the angle of the inputs, not from second moments"
     found = program.collapse
     yield f"COLLAPSE = {(found.degree, found.depth, found.terms) if found else None!r}  # degree, depth, terms of the series"
+    evaluate = "(_by_pairs, _own_by_pairs)" if program.layout == "pairs" else "(_by_tiles, _own)"
+    yield f"EVALUATE = lambda: {evaluate}  # between samples, and of each sample with itself"
+    if program.layout == "pairs":
+        yield f"TABLES = {program.tables}  # whether a sample's moments need it between all pairs of its positions"
     refusals = [o.refusal for o in program.outputs if o.ntk is None]
     yield f"NO_NTK = {(refusals[0] if refusals else '')!r}"
     if any(isinstance(d.value, Series) for d in program.definitions):
@@ -63,6 +88,61 @@ def _constants(program: Program) -> Iterator[str]:
 
 def _end(value: sp.Expr) -> str:
     return "-math.inf" if value == -sp.oo else "math.inf" if value == sp.oo else repr(float(value))
+
+
+def _maps(program: Program) -> Iterator[str]:
+    """One function for each map over positions."""
+    called = {c.func.__name__ for i in (*program.sample, *program.pair) for c in calls(i)}
+    called |= {c.func.__name__ for o in program.outputs for v in (o.nngp, o.ntk) if v is not None for c in v.atoms(AppliedUndef)}
+    for found in program.maps:
+        name, geometry = found.name, found.geometry
+        match geometry:
+            case Window(axes=axes, local=local):
+                for form in (f for f in ("full", "matched") if f"{name}_{f}" in called):
+                    yield f"\n\ndef {name}_{form}(x):"
+                    yield f'    """{_describe_axes(axes)}."""'
+                    yield f"    return _windowed(x, {_specs(axes)}, {form == 'full'}{', True' if local else ''})"
+                continue
+            case Pool(axes=axes, average=average, normalize=normalize):
+                body = f"_pooled(x, first, {_specs(axes)}, {average}, {normalize})"
+            case GlobalPool(average=average):
+                body = f"_global_pooled(x, first, {found.rank}, {average})"
+            case Select(axes=axes):
+                body = f"_selected(x, first, {axes!r})"
+                for form in (f for f in ("full", "matched") if f"{name}_{f}" in called):
+                    yield f"\n\ndef {name}_{form}(x):"
+                    yield '    """The selected positions."""'
+                    inner = f"{name}(x, 0)"
+                    yield f"    return {name}({inner}, {found.rank - _dropped(axes)})" if form == "full" else f"    return {inner}"
+            case Matrix(axes=axes):
+                rows = tuple(None if m is None else tuple(tuple(float(v) for v in row) for row in m) for m in axes)
+                body = f"_resampled(x, first, {rows!r})"
+            case MixingMatrix(mechanism=mechanism, scale=scale, shift=shift, causal=causal):
+                free = "".join(f", {s}" for s in _map_parameters(geometry))
+                yield f"\n\ndef {name}(table{free}):"
+                yield '    """Attention from the second moments between the positions of one sample."""'
+                yield f'    return _attention(table, "{mechanism}", {text(scale)}, {text(shift)}, {causal})'
+                continue
+        yield f"\n\ndef {name}(x, first):"
+        yield '    """Along the axes of one side, which start at `first`."""'
+        yield f"    return {body}"
+
+
+def _dropped(axes: tuple[tuple[int, ...] | int, ...]) -> int:
+    return sum(isinstance(axis, int) for axis in axes)
+
+
+def _map_parameters(matrix: MixingMatrix) -> list[str]:
+    return sorted(s.name for s in matrix.scale.free_symbols | matrix.shift.free_symbols)
+
+
+def _specs(axes: tuple[Axis, ...]) -> str:
+    """(size, stride, dilation, padding, transposed) of each axis."""
+    return repr(tuple((a.size, a.stride, a.dilation, a.padding, a.transposed) for a in axes))
+
+
+def _describe_axes(axes: tuple[Axis, ...]) -> str:
+    return "A window of " + " x ".join(str(a.size) for a in axes) + " taps"
 
 
 def _definitions(program: Program) -> Iterator[str]:
@@ -116,15 +196,25 @@ def _parameters(definition: Definition) -> list[str]:
 
 
 def _sample(program: Program) -> Iterator[str]:
-    data = ", ".join(dict.fromkeys(d.symbols[1].name[:-2] for d in program.data))
-    yield f"\n\ndef _sample({data}, params):"
-    yield '    """Moments of each sample with itself, from |x|^2 / d, (n,); those of a loop are stacked over its turns."""'
+    data = [d.symbols[1].name[:-2] for d in program.data]
+    starts = [name for c in dict.fromkeys(data) for name in ((c, f"{c}_self") if _with_tables(program) else (c,))]
+    yield f"\n\ndef _sample({', '.join(starts)}, params):"
+    yield '    """Moments of a sample with itself, from |x|^2 / d; those of a loop are stacked over its turns."""'
     yield from _unpack_parameters(program)
-    extra = {d.name: _parameters(d) for d in program.definitions}
-    yield from _block(program.sample, "    ", extra, data.split(", ")[0], program.exports, None)
+    yield from _block(program.sample, "    ", _extra(program), program.exports, None, "")
     names = [f"({''.join(f'{name}, ' for name in program.exports[0]).rstrip()})"]
     names += [f"loop{i}" for i in range(len(program.exports) - 1)]
     yield f"    return ({', '.join(names)},)"
+
+
+def _with_tables(program: Program) -> bool:
+    return program.layout == "pairs" and program.tables
+
+
+def _extra(program: Program) -> dict[str, list[str]]:
+    """Hyperparameters that each function reads besides its arguments."""
+    maps = {m.name: _map_parameters(m.geometry) for m in program.maps if isinstance(m.geometry, MixingMatrix)}
+    return {d.name: _parameters(d) for d in program.definitions} | maps
 
 
 def _unpack_parameters(program: Program) -> Iterator[str]:
@@ -135,15 +225,20 @@ def _unpack_parameters(program: Program) -> Iterator[str]:
 def _pair(program: Program) -> Iterator[str]:
     starts = [name for d in program.data for name in _starts(d, program.gaps)]
     yield f"\n\ndef _pair({', '.join(starts)}, left, right, same, params):"
-    yield '    """The recursion between samples, (n1, n2): `_1` is of x1, as columns, `_2` of x2, as rows."""'
+    if program.layout == "pairs":
+        yield '    """The recursion between two samples: `_1` is of x, `_2` of x\'; full tables have the axes of x first."""'
+    else:
+        yield '    """The recursion between samples, (..., n1, n2): `_1` is of x1, as columns, `_2` of x2, as rows."""'
     yield from _unpack_parameters(program)
-    yield from _unpack(program.exports[0], 0, "", "    ")
-    extra = {d.name: _parameters(d) for d in program.definitions}
-    like = starts[0]
-    yield from _block(program.pair, "    ", extra, like, program.exports)
+    yield from _unpack(program.exports[0], 0, "", "    ", program.layout)
+    extra = _extra(program)
+    yield from _block(program.pair, "    ", extra, program.exports, "", program.layout)
     for kind in ("nngp", "ntk"):
         values = ((o.name, getattr(o, kind)) for o in program.outputs)
-        entries = (f'"{name}": _as({_text(value, extra)}, {like})' for name, value in values if value is not None)
+        trailing = 0 if program.layout == "pairs" else 2
+        entries = (
+            f'"{name}": _full({_text(value, extra)}, {starts[0]}, {trailing})' for name, value in values if value is not None
+        )
         yield f"    {kind} = {{{', '.join(entries)}}}"
     yield '    return {"nngp": nngp, "ntk": ntk}'
 
@@ -153,20 +248,20 @@ def _starts(data: Data, gaps: bool) -> list[str]:
     return [f"d_{c}", f"e_{c}"] if gaps and data.first is data.second else [c]
 
 
-def _unpack(names: tuple[str, ...], place: int, turns: str, indent: str) -> Iterator[str]:
+def _unpack(names: tuple[str, ...], place: int, turns: str, indent: str, layout: str) -> Iterator[str]:
     if names:
         for side, of in (("left", "_columns"), ("right", "_rows")):
             suffixed = "".join(f"{name}_{1 if side == 'left' else 2}, " for name in names).rstrip()
-            yield f"{indent}{suffixed} = {of}({side}[{place}]{turns})"
+            yield f"{indent}{suffixed} = {'_at' if layout == 'pairs' else of}({side}[{place}]{turns})"
 
 
 Exports: TypeAlias = tuple[tuple[str, ...], ...]
 
 
 def _block(
-    body: tuple[Instruction, ...], indent: str, extra: dict[str, list[str]], like: str, exports: Exports, turns: str | None = ""
+    body: tuple[Instruction, ...], indent: str, extra: dict[str, list[str]], exports: Exports, turns: str | None, layout: str
 ) -> Iterator[str]:
-    """`like` is an array of the shape of all; `turns` the loop variables so far, None in the sample part."""
+    """`turns` are the loop variables so far, None in the sample part."""
     heading = ""
     for instruction in body:
         if instruction.span is not None:
@@ -178,9 +273,9 @@ def _block(
         if isinstance(instruction, Assign):
             yield _assignment(instruction, indent, extra)
         elif turns is None:
-            yield from _scan(instruction, indent, extra, like, exports)
+            yield from _scan(instruction, indent, extra, exports)
         else:
-            yield from _for(instruction, indent, extra, like, exports, turns)
+            yield from _for(instruction, indent, extra, exports, turns, layout)
 
 
 def _assignment(instruction: Assign, indent: str, extra: dict[str, list[str]]) -> str:
@@ -190,46 +285,56 @@ def _assignment(instruction: Assign, indent: str, extra: dict[str, list[str]]) -
     return f"{indent}{instruction.symbol} = {value}"
 
 
-def _scan(loop: For, indent: str, extra: dict[str, list[str]], like: str, exports: Exports) -> Iterator[str]:
+def _scan(loop: For, indent: str, extra: dict[str, list[str]], exports: Exports) -> Iterator[str]:
     """A loop of the sample part: every turn's values are kept."""
     inner = indent + "    "
     names = "".join(f"{carry.symbol}, " for carry in loop.carries).rstrip()
     yield f"{indent}def turn{loop.index}(state, _):"
     if names:
         yield f"{inner}{names} = state"
-    yield from _block(loop.body, inner, extra, like, exports, None)
-    following = "".join(f"_as({_text(c.following, extra)}, {like}), " for c in loop.carries).rstrip()
+    yield from _block(loop.body, inner, extra, exports, None, "")
+    following = "".join(f"{_text(c.following, extra)}, " for c in loop.carries).rstrip()
     nested = "".join(f", loop{i.index}" for i in loop.body if isinstance(i, For))
     yield f"{inner}return ({following}), (({''.join(f'{n}, ' for n in exports[loop.index + 1]).rstrip()}){nested})"
-    initial = "".join(f"_as({_text(c.initial, extra)}, {like}), " for c in loop.carries).rstrip()
+    initial = "".join(f"{_text(c.initial, extra)}, " for c in loop.carries).rstrip()
     results = "".join(f"{c.result}, " for c in loop.carries).rstrip()
     kept = f"(loop{loop.index}{nested})" if nested else f"loop{loop.index}"
-    yield f"{indent}({results}), {kept} = lax.scan(turn{loop.index}, ({initial}), None, length={loop.count})"
+    yield f"{indent}({results}), {kept} = _stack({loop.count}, turn{loop.index}, ({initial}))"
 
 
-def _for(loop: For, indent: str, extra: dict[str, list[str]], like: str, exports: Exports, turns: str) -> Iterator[str]:
+def _for(
+    loop: For, indent: str, extra: dict[str, list[str]], exports: Exports, turns: str, layout: str
+) -> Iterator[str]:
     inner, turns = indent + "    ", f"{turns}, i{loop.index}"
     names = "".join(f"{carry.symbol}, " for carry in loop.carries).rstrip()
     yield f"{indent}def turn{loop.index}(i{loop.index}, state):"
     yield f"{inner}{names} = state"
-    yield from _unpack(exports[loop.index + 1], loop.index + 1, turns, inner)
-    yield from _block(loop.body, inner, extra, like, exports, turns)
-    following = "".join(f"_as({_text(c.following, extra)}, {like}), " for c in loop.carries).rstrip()
+    mine = exports[loop.index + 1] if loop.index + 1 < len(exports) else ()
+    yield from _unpack(mine, loop.index + 1, turns, inner, layout)
+    yield from _block(loop.body, inner, extra, exports, turns, layout)
+    following = "".join(f"{_text(c.following, extra)}, " for c in loop.carries).rstrip()
     yield f"{inner}return ({following})"
-    initial = "".join(f"_as({_text(c.initial, extra)}, {like}), " for c in loop.carries).rstrip()
+    initial = "".join(f"{_text(c.initial, extra)}, " for c in loop.carries).rstrip()
     results = "".join(f"{carry.result}, " for carry in loop.carries).rstrip()
-    yield f"{indent}{results} = lax.fori_loop(0, {loop.count}, turn{loop.index}, ({initial}))"
+    yield f"{indent}{results} = _repeat({loop.count}, turn{loop.index}, ({initial}))"
 
 
 def _text(value: sp.Expr, extra: dict[str, list[str]]) -> str:
     """An expression whose calls also hand on the hyperparameters that the called function reads."""
 
     def complete(call: sp.Expr) -> sp.Expr:
-        first, *others = call.args
-        names = [sp.Symbol(name) for name in extra.get(call.func.__name__, [])]
-        if call.func.__name__.endswith(("_gap", "_angle")):
-            return call.func(first, *names, *others)
-        return call.func(*call.args, *names)
+        name, arguments = call.func.__name__, [renamed(a) for a in call.args]
+        names = [sp.Symbol(n) for n in extra.get(name, [])]
+        if name.endswith(("_gap", "_angle")) and not name.startswith("_"):
+            return sp.Function(name)(arguments[0], *names, *arguments[1:])
+        stem = name.removesuffix("_left").removesuffix("_right")
+        if stem != name and stem:
+            return sp.Function("_mixed" if stem.startswith("attention") else stem)(*arguments)
+        return sp.Function(name)(*arguments, *names)
 
-    calls = {call: complete(call) for call in value.atoms(sp.core.function.AppliedUndef)}
-    return text(value.xreplace(calls) if calls else value)
+    def renamed(expr: sp.Expr) -> sp.Expr:
+        if isinstance(expr, AppliedUndef):
+            return complete(expr)
+        return expr.func(*map(renamed, expr.args)) if expr.args and expr.has(AppliedUndef) else expr
+
+    return text(renamed(value))

@@ -16,19 +16,23 @@ from ntkc.gaussian.product import Factors, Monomial, expect, monomials
 from ntkc.gaussian.series import Series, series
 from ntkc.gaussian.slope import Discontinuous, slope
 from ntkc.gaussian.terms import NotClosed, Z
-from ntkc.ir.layer import Moments
+from ntkc.ir.geometry import Geometry, GlobalPool, Linear, Pool, Select
+from ntkc.ir.layer import MixingMatrix, Moments
 from ntkc.ir.network import (
     CarriedNode,
     CombineNode,
+    ConcatNode,
     FinalNode,
     InputNode,
     Law,
     MapNode,
+    MixingNode,
     Network,
     NonlinearNode,
+    PositionalNode,
     WeightedNode,
 )
-from ntkc.ir.recursion import SAME, Data, Dual, Equation, State
+from ntkc.ir.recursion import SAME, Data, Dual, Equation, State, flat_mean, own
 
 CROSS, FIRST, SECOND = "12", "1", "2"
 SUFFIX = {CROSS: "", FIRST: "_1", SECOND: "_2"}
@@ -62,6 +66,8 @@ class Rules:
         self.data: dict[tuple[int, int], Data] = {}
         self._memo: dict[tuple[str, int, int, str], sp.Expr] = {}
         self._labels: dict[str, tuple[str, int, int, str]] = {}
+        self.maps: dict[tuple[Geometry | MixingMatrix, int], str] = {}
+        self.ranks: dict[str, int] = {}
         self._splits: dict[sp.Expr, tuple[sp.Expr, sp.Expr]] = {}
 
     # --- second moments -------------------------------------------------------------------------------------------------
@@ -74,6 +80,8 @@ class Rules:
 
     def _second(self, p: int, q: int, side: str) -> tuple[sp.Expr, str, tuple[str, ...]]:
         first, second = _ends(side)
+        if side != CROSS and self._pooled(p, q):
+            return own(self.second(p, q, CROSS)), "positions", ("the same between x and x'",)
         if not self.sources[p] & self.sources[q]:
             product = self.mean(p, first) * self.mean(q, second)
             return product, "independence", (f"v{p} and v{q} share no weights",)
@@ -83,7 +91,9 @@ class Rules:
             case InputNode(), InputNode():
                 return self._data(p, q, side), "data", ()
             case WeightedNode(layer=layer, operand=x), WeightedNode(operand=y):
-                return layer.moment(self.second(x, y, side)), layer.name, (f"v{p} and v{q} use the same weights",)
+                return layer.moment(self._read(p, q, self.second(x, y, side))), layer.name, (_tied(p, q),)
+            case MixingNode(layer=layer, operand=x), MixingNode(operand=y):
+                return layer.moment(self._mixed(p, q, self.second(x, y, side))), layer.name, (_tied(p, q),)
         self._refuse_history(p, q)
         return self._expected(p, q, side), "Gaussian expectation", ("its arguments are jointly Gaussian (F1)",)
 
@@ -99,6 +109,19 @@ class Rules:
             return sp.Add(*(k * moment(i, q) for k, i in left.terms)), "linearity", ()
         if isinstance(right, CombineNode):
             return sp.Add(*(k * moment(p, j) for k, j in right.terms)), "linearity", ()
+        if isinstance(left, PositionalNode) and isinstance(right, PositionalNode):
+            inside = moment(left.operand, right.operand)
+            if side == CROSS or inside == 0:
+                return self._both(left, right, inside), left.layer.name, ("its coefficients are fixed",)
+        if isinstance(left, PositionalNode):
+            return self._moved(left, moment(left.operand, q), "left"), left.layer.name, ("its coefficients are fixed",)
+        if isinstance(right, PositionalNode):
+            return self._moved(right, moment(p, right.operand), "right"), right.layer.name, ("its coefficients are fixed",)
+        if isinstance(left, ConcatNode) and isinstance(right, ConcatNode):
+            if [k for k, _ in left.parts] != [k for k, _ in right.parts]:
+                raise Underivable(p, "two concatenations divide the channels differently")
+            pairs = zip(left.parts, right.parts, strict=True)
+            return sp.Add(*(k * moment(i, j) for (k, i), (_, j) in pairs)), "concat", ("channels are exchangeable",)
         if isinstance(left, MapNode) and p == q:
             h = left.operand
             factors = self._factor(left, first) * self._factor(left, second)
@@ -115,11 +138,87 @@ class Rules:
 
     def _factor(self, node: MapNode, side: str) -> sp.Expr:
         h = node.operand
-        center = self.mean(h, side) if node.layer.centers else sp.S.Zero
-        return node.layer.factor(Moments(self.second(h, h, side), center))
+        square, center = self.second(h, h, side), self.mean(h, side) if node.layer.centers else sp.S.Zero
+        if self.network.flat[h] and square.free_symbols and self.network.grids[h]:
+            square, center = flat_mean(square), flat_mean(center) if center != 0 else center
+        return node.layer.factor(Moments(square, center))
 
-    def _shift(self, node: MapNode, other: int, own: str, its: str) -> sp.Expr:
-        return self.mean(node.operand, own) * self.mean(other, its) if node.layer.centers else sp.S.Zero
+    def _shift(self, node: MapNode, other: int, here: str, there: str) -> sp.Expr:
+        if not node.layer.centers:
+            return sp.S.Zero
+        if self.network.flat[node.operand] and self.network.grids[node.operand] and self.mean(node.operand, here) != 0:
+            raise Underivable(node.operand, "the mean of a flattened value that is not zero")
+        return self.mean(node.operand, here) * self.mean(other, there)
+
+    # --- positions ------------------------------------------------------------------------------------------------------
+
+    def _pooled(self, p: int, q: int) -> bool:
+        """Whether a moment of x with itself needs pairs of different positions of what stands before."""
+        nodes = [self.network.nodes[i] for i in (p, q)]
+        if all(isinstance(n, PositionalNode) and isinstance(self._geometry(n), Select) for n in nodes):
+            return False
+        return any(isinstance(n, PositionalNode | MixingNode) for n in nodes) and bool(self.sources[p] & self.sources[q])
+
+    def _geometry(self, node: PositionalNode) -> Linear:
+        return node.layer.geometry(self.network.grids[node.operand])
+
+    def _map(self, geometry: Geometry | MixingMatrix, stem: str, operand: int) -> str:
+        key = geometry, len(self.network.grids[operand])
+        if key not in self.maps:
+            self.maps[key] = f"{stem}{len(self.maps)}"
+            self.ranks[self.maps[key]] = key[1]
+        return self.maps[key]
+
+    def _read(self, p: int, q: int, moment: sp.Expr) -> sp.Expr:
+        """What two uses of the same weights read, from a moment of their operands."""
+        left, right = (self.network.nodes[i] for i in (p, q))
+        assert isinstance(left, WeightedNode)
+        assert isinstance(right, WeightedNode)
+        grids = [self.network.grids[n.operand] for n in (left, right)]
+        if not grids[0] and not grids[1] or not moment.free_symbols:
+            return moment
+        if self.network.flat[left.operand]:
+            return flat_mean(moment)
+        windows = [n.layer.geometry(grid) for n, grid in zip((left, right), grids, strict=True)]
+        if windows[0] != windows[1] or (windows[0] and grids[0] != grids[1]):
+            raise Underivable(p, "the same weights are used on two different index grids")
+        return moment if windows[0] is None else sp.Function(self._map(windows[0], "window", left.operand))(moment)
+
+    def _both(self, left: PositionalNode, right: PositionalNode, moment: sp.Expr) -> sp.Expr:
+        geometry = self._geometry(left)
+        if moment == 0:
+            return moment
+        if isinstance(geometry, Select) and geometry == self._geometry(right):
+            return sp.Function(self._map(geometry, "select", left.operand))(moment)
+        return self._moved(right, self._moved(left, moment, "left"), "right")
+
+    def _moved(self, node: PositionalNode, moment: sp.Expr, end: str) -> sp.Expr:
+        """A map on one side of a table; a Select of one side of x with itself may stay on matching positions."""
+        stem = {GlobalPool: "global_pool", Pool: "pool", Select: "select"}.get(type(self._geometry(node)), "resample")
+        name = self._map(self._geometry(node), stem, node.operand)
+        return moment if moment == 0 else sp.Function(f"{name}_{end}")(moment)
+
+    def _mixed(self, p: int, q: int, moment: sp.Expr) -> sp.Expr:
+        """A(x) moment A(x')^T."""
+        if moment == 0:
+            return moment
+        for index, side, end in ((p, FIRST, "left"), (q, SECOND, "right")):
+            node = self.network.nodes[index]
+            assert isinstance(node, MixingNode)
+            name = self._map(node.layer.coefficients(), "attention", node.operand)
+            moment = sp.Function(f"{name}_{end}")(self._attention(index, side), moment)
+        return moment
+
+    def _attention(self, index: int, side: str) -> sp.Expr:
+        """The mixing matrix at x or x', a table over pairs of its positions."""
+        node = self.network.nodes[index]
+        assert isinstance(node, MixingNode)
+        key = ("A", index, index, side)
+        if key not in self._memo:
+            name = self._map(node.layer.coefficients(), "attention", node.operand)
+            table = sp.Function("own_table")(self.second(node.operand, node.operand, CROSS))
+            self._memo[key] = self._record(key, sp.Function(name)(table), "attention", ("logits are deterministic",))
+        return self._memo[key]
 
     def _data(self, p: int, q: int, side: str) -> sp.Expr:
         if (p, q) not in self.data and (q, p) not in self.data:
@@ -153,8 +252,11 @@ class Rules:
             case InputNode(), InputNode():
                 return sp.S.Zero, "data", ("the input is not trained",)
             case WeightedNode(layer=layer, operand=x), WeightedNode(operand=y):
-                value = layer.tangent(self.second(x, y, CROSS), self.tangent(x, y))
-                return value, layer.name, (f"v{p} and v{q} use the same weights",)
+                moments = (self._read(p, q, value) for value in (self.second(x, y, CROSS), self.tangent(x, y)))
+                return layer.tangent(*moments), layer.name, (_tied(p, q),)
+            case MixingNode(layer=layer, operand=x), MixingNode(operand=y):
+                moments = (self._mixed(p, q, value) for value in (self.second(x, y, CROSS), self.tangent(x, y)))
+                return layer.tangent(*moments), layer.name, (_tied(p, q),)
         self._refuse_history(p, q)
         return self._chained(p, q), "chain rule (F2)", ("gradient independence: the readout is fresh",)
 
@@ -265,6 +367,10 @@ class Rules:
         match self.network.nodes[p]:
             case CombineNode(terms=terms):
                 return sp.Add(*(k * self.mean(i, side) for k, i in terms)), "linearity", ()
+            case PositionalNode(operand=h) as node:
+                return self._moved(node, self.mean(h, side), "left"), node.layer.name, ()
+            case ConcatNode(parts=parts):
+                return sp.Add(*(k * self.mean(i, side) for k, i in parts)), "concat", ()
             case MapNode(layer=layer, operand=h) as node:
                 value = sp.S.Zero if layer.centers else self.mean(h, side) * self._factor(node, side)
                 return value, layer.name, ()
@@ -278,6 +384,11 @@ class Rules:
     def variances(self) -> list[int]:
         """Nodes whose second moment between x and x' has been asked for."""
         return sorted({p for kind, p, q, side in self._memo if kind == "S" and p == q and side == CROSS})
+
+    def has_own(self, p: int) -> bool:
+        """Whether E p^2 of x alone is known or cheap: it is not where it takes a table over pairs of positions."""
+        mixes = any(isinstance(n, PositionalNode | MixingNode) for n in self.network.nodes)
+        return ("S", p, p, FIRST) in self._memo or not mixes
 
     # --- memory, loops --------------------------------------------------------------------------------------------------
 
@@ -320,7 +431,7 @@ class Rules:
     def _label(self, key: tuple[str, int, int, str], ending: str) -> str:
         kind, p, q, side = key
         gaussian = all(self.network.laws[i] is Law.GAUSSIAN for i in (p, q))
-        stem = {"S": "K" if gaussian else "S", "T": "Theta" if gaussian else "T", "m": "m"}[kind]
+        stem = {"S": "K" if gaussian else "S", "T": "Theta" if gaussian else "T"}.get(kind, kind)
         return f"{stem}{p}{'' if p == q else f'x{q}'}{ending}{SUFFIX[side] if kind != 'T' else ''}"
 
     def _loop_of(self, p: int, q: int) -> int | None:
@@ -378,6 +489,10 @@ class Rules:
             return index, index, index
         slot = self.network.loops[loop].slots[node.slot]
         return self.network.carried(loop, node.slot), slot.initial, slot.following
+
+
+def _tied(p: int, q: int) -> str:
+    return f"v{p} and v{q} use the same weights"
 
 
 def _ends(side: str) -> tuple[str, str]:

@@ -10,14 +10,19 @@ from typing import Any, ClassVar
 
 import sympy as sp
 
+from ntkc.ir.geometry import BadGrid, Geometry, GlobalPool, Grid, Linear, Matrix, Pool, Select, Window
+from ntkc.ir.sample import Sample
+
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """How to read one keyword argument: `kind` is number, optional, size, choice or flag."""
+    """How to read one keyword argument: `kind` is number, optional, size, sizes, choice, axes or flag."""
 
     kind: str
     choices: tuple[str, ...] = ()
     positive: bool = False
+    leading: bool = False
+    """Whether it may stand after the value without its name."""
 
 
 def number(default: int | str | None = None, *, positive: bool = False) -> Any:
@@ -33,6 +38,16 @@ def optional(default: sp.Expr | None = None) -> Any:
 def size(default: int | None = None) -> Any:
     """A positive integer known at compile time."""
     return _argument(Argument("size"), default)
+
+
+def sizes(default: int | None | str = "required") -> Any:
+    """A positive integer for every axis, or a tuple of one for each."""
+    return _argument(Argument("sizes", leading=default == "required"), ... if default == "required" else default)
+
+
+def axes() -> Any:
+    """Names of axes, the channels by default."""
+    return _argument(Argument("axes"), ("channel",))
 
 
 def choice(*choices: str) -> Any:
@@ -73,6 +88,10 @@ class Layer(ABC):
         """Why these arguments make no sense together, or nothing."""
         return ""
 
+    def grid(self, grid: Grid) -> Grid:
+        """The output's index grid; BadGrid where the layer cannot stand on this one."""
+        return grid
+
 
 @dataclass(frozen=True)
 class Weighted(Layer):
@@ -80,6 +99,17 @@ class Weighted(Layer):
 
     `fan_in` is the nominal number of input channels, set by the compiler under the standard parameterization only.
     """
+
+    def geometry(self, grid: Grid) -> Window | None:
+        """Which positions of the operand are read with weights of their own; None for each its own position."""
+        return None
+
+    def counted(self, grid: Grid) -> int:
+        """The number of taps, each with weights of its own."""
+        return 1
+
+    reads_flat: ClassVar[bool] = False
+    """Whether it takes a flattened value as one vector."""
 
     @abstractmethod
     def moment(self, square: sp.Expr) -> sp.Expr:
@@ -90,7 +120,7 @@ class Weighted(Layer):
         """Theta of the output from the second moment S and the tangent moment T of the operand."""
 
     @abstractmethod
-    def sample(self) -> "Sample":
+    def sample(self) -> Sample:
         """The finite-width layer."""
 
 
@@ -101,6 +131,13 @@ class Map(Layer):
     centers: ClassVar[bool] = False
     """Whether the mean over channels is subtracted."""
     keeps_gaussian: ClassVar[bool] = True
+    flattens: ClassVar[bool] = False
+    """Whether positions become channels."""
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether the statistics are over all positions, too."""
+        return False
 
     @abstractmethod
     def factor(self, own: Moments) -> sp.Expr:
@@ -111,13 +148,111 @@ class Map(Layer):
         return sp.S.One
 
     @abstractmethod
-    def sample(self) -> "Sample":
+    def sample(self) -> Sample:
+        """The finite-width layer."""
+
+
+@dataclass(frozen=True)
+class Flatten(Map):
+    """Positions become channels. The index grid is kept, so that what acts on each channel acts at each position; the layer
+    with weights that comes next sums over it."""
+
+    name = "flatten"
+    flattens = True
+
+    def factor(self, own: Moments) -> sp.Expr:
+        return sp.S.One
+
+    def sample(self) -> Sample:
+        return Sample(_flatten)
+
+
+@dataclass(frozen=True)
+class Unflatten(Flatten):
+    """The way back, after a norm over all positions."""
+
+    flattens = False
+
+    def sample(self) -> Sample:
+        return Sample(_identity)
+
+
+def _flatten(h: Any) -> Any:
+    return h.reshape(h.shape[0], -1)
+
+
+def _identity(h: Any) -> Any:
+    return h
+
+
+@dataclass(frozen=True)
+class Positional(Layer):
+    """A linear map over positions with fixed coefficients."""
+
+    identity_on_vectors: ClassVar[bool] = False
+
+    @abstractmethod
+    def geometry(self, grid: Grid) -> Linear:
+        """The coefficients on that grid."""
+
+    def grid(self, grid: Grid) -> Grid:
+        if not grid:
+            raise BadGrid("this value has no positions")
+        return linear_grid(self.geometry(grid), grid)
+
+    @abstractmethod
+    def sample(self) -> Sample:
+        """The finite-width layer."""
+
+
+@dataclass(frozen=True)
+class Mixing(Layer):
+    """Attention: positions are mixed by coefficients A(x) that are deterministic in the limit, then by random matrices."""
+
+    @abstractmethod
+    def coefficients(self) -> "MixingMatrix":
+        """A(x) from the operand's second moments between its positions."""
+
+    @abstractmethod
+    def moment(self, square: sp.Expr) -> sp.Expr:
+        """K of the output from A S A'."""
+
+    @abstractmethod
+    def tangent(self, square: sp.Expr, tangent: sp.Expr) -> sp.Expr:
+        """Theta of the output from A S A' and A T A'."""
+
+    @abstractmethod
+    def sample(self) -> Sample:
         """The finite-width layer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """The finite layer in JAX: the name of a function in `backends/finite.py`, and its arguments after (weights, operand)."""
+class MixingMatrix:
+    """softmax, identity, relu or abs of scale * S + shift * [p = q], over the positions up to the own one where causal."""
 
-    function: str
-    arguments: tuple[sp.Expr | bool | int | None, ...] = ()
+    mechanism: str
+    scale: sp.Expr
+    shift: sp.Expr
+    causal: bool
+
+
+def linear_grid(geometry: Geometry, grid: Grid) -> Grid:
+    """What a map makes of an index grid."""
+    match geometry:
+        case GlobalPool():
+            return ()
+        case Select(axes=axes):
+            return tuple(len(a) for a in axes if not isinstance(a, int))
+        case Matrix(axes=axes):
+            return tuple(n if a is None else len(a) for a, n in zip(axes, grid, strict=True))
+        case Pool(axes=windows) | Window(axes=windows):
+            return tuple(axis.length(n) for axis, n in zip(windows, grid, strict=True))
+
+
+def on_axes(value: int | tuple[int, ...], grid: Grid, what: str) -> tuple[int, ...]:
+    """One number for each axis."""
+    if isinstance(value, int):
+        return (value,) * len(grid)
+    if len(value) != len(grid):
+        raise BadGrid(f"{what} has {len(value)} numbers for {len(grid)} axes")
+    return value

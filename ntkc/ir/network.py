@@ -10,7 +10,8 @@ from typing import TypeAlias
 
 import sympy as sp
 
-from ntkc.ir.layer import Map, Weighted
+from ntkc.ir.geometry import Grid
+from ntkc.ir.layer import Map, Mixing, Positional, Weighted
 from ntkc.source import Span
 
 
@@ -77,6 +78,34 @@ class MapNode:
 
 
 @dataclass(frozen=True, slots=True)
+class PositionalNode:
+    """A linear map over positions with fixed coefficients."""
+
+    layer: Positional
+    operand: int
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class MixingNode:
+    """A linear map over positions whose coefficients follow from the operand's own second moments."""
+
+    layer: Mixing
+    weight: str
+    home: int | None
+    operand: int
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class ConcatNode:
+    """Channels side by side: each operand with its share of them."""
+
+    parts: tuple[tuple[sp.Expr, int], ...]
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
 class CombineNode:
     """Sum of coefficient times value."""
 
@@ -112,7 +141,18 @@ class FinalNode:
     origin: Origin
 
 
-Node: TypeAlias = InputNode | WeightedNode | MapNode | CombineNode | NonlinearNode | CarriedNode | FinalNode
+Node: TypeAlias = (
+    InputNode
+    | WeightedNode
+    | MapNode
+    | PositionalNode
+    | MixingNode
+    | ConcatNode
+    | CombineNode
+    | NonlinearNode
+    | CarriedNode
+    | FinalNode
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +180,10 @@ class Network:
     nodes: tuple[Node, ...]
     loops: tuple[Loop, ...]
     laws: tuple[Law, ...]
+    grids: tuple[Grid, ...]
+    """The index grid of each value's positions."""
+    flat: tuple[bool, ...]
+    """Whether a value's positions have become channels (`flatten`)."""
     parameters: tuple[Parameter, ...]
     outputs: tuple[tuple[str, int], ...]
     functions: tuple[tuple[sp.Expr, str], ...] = ()
@@ -150,6 +194,10 @@ class Network:
         match self.nodes[index]:
             case WeightedNode(operand=operand) | MapNode(operand=operand):
                 return (operand,)
+            case PositionalNode(operand=operand) | MixingNode(operand=operand):
+                return (operand,)
+            case ConcatNode(parts=parts):
+                return tuple(operand for _, operand in parts)
             case CombineNode(terms=terms):
                 return tuple(operand for _, operand in terms)
             case NonlinearNode(operands=operands):

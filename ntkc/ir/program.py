@@ -10,7 +10,7 @@ import sympy as sp
 
 from ntkc.gaussian.series import Series
 from ntkc.ir.network import InputNode, Network, Parameter
-from ntkc.ir.recursion import Data, Output
+from ntkc.ir.recursion import Data, Output, PositionMap
 from ntkc.source import Span
 
 
@@ -94,8 +94,13 @@ class Program:
     inputs: tuple[InputNode, ...]
     data: tuple[Data, ...]
     gaps: bool
+    layout: str
+    """vectors (no positions), matched (matching positions only) or pairs (tables over all pairs of positions)."""
+    tables: bool
+    """Whether the sample part needs x with itself between all its positions."""
     parameters: tuple[Parameter, ...]
     definitions: tuple[Definition, ...]
+    maps: tuple[PositionMap, ...]
     sample: tuple[Instruction, ...]
     pair: tuple[Instruction, ...]
     exports: tuple[tuple[str, ...], ...]

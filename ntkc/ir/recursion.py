@@ -7,9 +7,15 @@ import sympy as sp
 
 from ntkc.gaussian.price import Expectation
 from ntkc.gaussian.series import Series
+from ntkc.ir.geometry import Geometry, Grid
+from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.network import InputNode, Parameter
 from ntkc.source import Span
 
+own = sp.Function("own")
+"""Of a second moment between x and x': the same of x with itself, at matching positions."""
+flat_mean = sp.Function("flat_mean")
+"""The mean over matching positions."""
 SAME = sp.Symbol("same", nonnegative=True)
 """1 where x and x' are the same sample in the same pass (the diagonal of `kernel(x)`), else 0."""
 
@@ -81,6 +87,17 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
+class PositionMap:
+    """What the names `NAME` (a window, both sides at once), `NAME_left` and `NAME_right` (one side) in equations stand for; a
+    mixing matrix has the table of its own coefficients between them."""
+
+    name: str
+    geometry: Geometry | MixingMatrix
+    rank: int
+    """Axes of the index grid it acts on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Recursion:
     name: str
     inputs: tuple[InputNode, ...]
@@ -89,3 +106,5 @@ class Recursion:
     duals: tuple[Dual, ...]
     steps: tuple[Step, ...]
     outputs: tuple[Output, ...]
+    maps: tuple[PositionMap, ...] = ()
+    grids: tuple[Grid, ...] = ()

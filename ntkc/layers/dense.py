@@ -1,10 +1,13 @@
 """Fully connected layer: y = W h + b."""
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import sympy as sp
 
-from ntkc.ir.layer import Sample, Weighted, inherited, number, optional, size
+from ntkc.ir.layer import Weighted, inherited, number, optional, size
+from ntkc.ir.sample import Sample
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,7 @@ class Dense(Weighted):
     """
 
     name = "dense"
+    reads_flat = True
 
     W_std: sp.Expr = number(1)
     b_std: sp.Expr | None = optional()
@@ -36,4 +40,13 @@ class Dense(Weighted):
         return trained_weight * square + self.W_std**2 * tangent + trained_bias
 
     def sample(self) -> Sample:
-        return Sample("_dense", (self.width, self.W_std, self.b_std, self.standard))
+        return Sample(_dense, (self.width, self.W_std, self.b_std, self.standard))
+
+
+def _dense(weights: Any, name: str, h: Any, width: int | None, W_std: Any, b_std: Any, standard: bool) -> Any:
+    n, width = h.shape[-1], width or weights.width
+    scale = W_std / math.sqrt(n)
+    y = h @ weights(name + "/W", (n, width), scale if standard else 1.0) * (1.0 if standard else scale)
+    if b_std is not None:
+        y = y + weights(name + "/b", (width,), b_std if standard else 1.0) * (1.0 if standard else b_std)
+    return y

@@ -1,10 +1,12 @@
 """Dropout while training, inverted: each unit is kept with probability `keep` and then divided by it (Srivastava et al. 2014)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import sympy as sp
 
-from ntkc.ir.layer import Map, Moments, Sample, number
+from ntkc.ir.layer import Map, Moments, number
+from ntkc.ir.sample import Sample
 
 
 @dataclass(frozen=True)
@@ -27,4 +29,9 @@ class Dropout(Map):
         return 1 / self.keep
 
     def sample(self) -> Sample:
-        return Sample("_dropout", (self.keep,))
+        return Sample(_dropout, (self.keep,))
+
+
+def _dropout(h: Any, keep: Any) -> Any:
+    """The mean network: dropout does nothing outside of training."""
+    return h

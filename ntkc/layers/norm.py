@@ -2,38 +2,60 @@
 Zhang and Sennrich 2019)."""
 
 from dataclasses import dataclass
+from typing import Any
 
+import jax.numpy as jnp
 import sympy as sp
 
-from ntkc.ir.layer import Map, Moments, Sample, number
+from ntkc.ir.layer import Map, Moments, axes, number
+from ntkc.ir.sample import Sample
 
 
 @dataclass(frozen=True)
-class RmsNorm(Map):
+class _Norm(Map):
+    eps: sp.Expr = number("1e-12")
+    axis: tuple[str, ...] = axes()
+
+    @property
+    def everywhere(self) -> bool:
+        return len(self.axis) > 1
+
+    def problem(self) -> str:
+        if "channel" not in self.axis:
+            return "without the channels it is no norm of the infinite vector; `axis` must contain `channel`"
+        return ""
+
+
+@dataclass(frozen=True)
+class RmsNorm(_Norm):
     """h / sqrt(mean of h^2 + eps)."""
 
     name = "rms_norm"
-
-    eps: sp.Expr = number("1e-12")
 
     def factor(self, own: Moments) -> sp.Expr:
         return 1 / sp.sqrt(own.square + self.eps)
 
     def sample(self) -> Sample:
-        return Sample("_rms_norm", (self.eps,))
+        return Sample(_rms_norm, (self.eps,))
 
 
 @dataclass(frozen=True)
-class LayerNorm(Map):
+class LayerNorm(_Norm):
     """(h - mean) / sqrt(variance + eps), mean and variance over channels."""
 
     name = "layer_norm"
     centers = True
 
-    eps: sp.Expr = number("1e-12")
-
     def factor(self, own: Moments) -> sp.Expr:
         return 1 / sp.sqrt(own.square - own.mean**2 + self.eps)
 
     def sample(self) -> Sample:
-        return Sample("_layer_norm", (self.eps,))
+        return Sample(_layer_norm, (self.eps,))
+
+
+def _rms_norm(h: Any, eps: Any) -> Any:
+    return h / jnp.sqrt(jnp.mean(h**2, -1, keepdims=True) + eps)
+
+
+def _layer_norm(h: Any, eps: Any) -> Any:
+    return _rms_norm(h - jnp.mean(h, -1, keepdims=True), eps)

@@ -294,16 +294,3 @@ class Angles:
         results = {s.symbol: s.result for s in step.states}
         assert state.own is not None
         return state.own.xreplace(results)
-
-
-def plain(steps: tuple[Step, ...]) -> list[Instruction]:
-    """The pair part on second moments themselves."""
-    found: list[Instruction] = []
-    for step in steps:
-        if isinstance(step, Equation) and step.pair[3] == "12":
-            found.append(Assign(step.symbol, step.value, step.own, step.span))
-        elif isinstance(step, LoopStep):
-            states = [s for s in step.states if s.pair[3] == "12"]
-            carries = tuple(Carry(s.symbol, s.initial, s.following, s.result) for s in states)
-            found.append(For(step.index, step.count, carries, tuple(plain(step.body)), step.span))
-    return found

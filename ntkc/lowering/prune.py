@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import sympy as sp
+from sympy.core.function import AppliedUndef
 
 from ntkc.ir.program import Assign, For, Instruction
 
@@ -14,6 +15,33 @@ def reads(instruction: Instruction) -> set[sp.Basic]:
         return set(instruction.value.free_symbols) | diagonal
     carried = {s for c in instruction.carries for s in (c.initial.free_symbols | c.following.free_symbols)}
     return carried.union(*(reads(inner) for inner in instruction.body))
+
+
+def calls(instruction: Instruction) -> set[sp.Basic]:
+    """Applied functions on the right-hand sides."""
+    if isinstance(instruction, Assign):
+        return set(instruction.value.atoms(AppliedUndef))
+    carried = {c for carry in instruction.carries for v in (carry.initial, carry.following) for c in v.atoms(AppliedUndef)}
+    return carried.union(*(calls(inner) for inner in instruction.body))
+
+
+def ordered(instructions: list[Instruction]) -> list[Instruction]:
+    """Each after what it reads; otherwise as they stand."""
+    writer = {symbol: i for i, instruction in enumerate(instructions) for symbol in writes((instruction,))}
+    found: list[Instruction] = []
+    done: set[int] = set()
+
+    def visit(i: int) -> None:
+        if i in done:
+            return
+        done.add(i)
+        for j in sorted({writer[s] for s in reads(instructions[i]) if s in writer}):  # type: ignore[index]
+            visit(j)
+        found.append(instructions[i])
+
+    for i in range(len(instructions)):
+        visit(i)
+    return found
 
 
 def writes(instructions: tuple[Instruction, ...]) -> Iterator[sp.Symbol]:

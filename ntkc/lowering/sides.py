@@ -15,8 +15,9 @@ class Sides:
         self.firsts: set[sp.Symbol] = set(self.data)
         self.seconds: set[sp.Symbol] = {data.symbols[2] for data in recursion.data}
         for symbol, side in _symbols(steps):
-            if side != "12":
-                (self.firsts if side == "1" else self.seconds).add(symbol)
+            if side == "1":
+                self.firsts.add(symbol)
+                self.seconds.add(_renamed(symbol))
 
     def cross(self, expr: sp.Expr, parameters: set[sp.Symbol]) -> set[sp.Symbol]:
         """Symbols that depend on both x and x'."""
@@ -33,9 +34,15 @@ class Sides:
         """An expression in moments at x, at x' instead."""
         return expr.xreplace({s: _renamed(s) for s in expr.free_symbols if s in self.firsts})
 
+    def first(self, expr: sp.Expr) -> sp.Expr:
+        """An expression in moments at x', at x instead."""
+        back = {_renamed(s): s for s in self.firsts}
+        return expr.xreplace({s: back[s] for s in expr.free_symbols if s in back})
+
     def bare(self, expr: sp.Expr) -> sp.Expr:
         """The same as the sample part names it."""
-        return expr.xreplace({s: sp.Symbol(s.name[:-2], **s.assumptions0) for s in expr.free_symbols if s in self.firsts})
+        owns = expr.free_symbols & (self.firsts | self.seconds)
+        return expr.xreplace({s: sp.Symbol(s.name[:-2], **s.assumptions0) for s in owns})
 
 
 def _renamed(symbol: sp.Symbol) -> sp.Symbol:

@@ -6,11 +6,12 @@ from typing import TypeVar
 
 import sympy as sp
 
-from ntkc.deriving.rules import CROSS, FIRST, Rules, Underivable
+from ntkc.deriving.tables import with_tables
+from ntkc.deriving.rules import CROSS, FIRST, SECOND, Rules, Underivable
 from ntkc.diagnostics import ArchError, Diagnostic
 from ntkc.gaussian.slope import Discontinuous
 from ntkc.ir.network import InputNode, Network
-from ntkc.ir.recursion import Equation, LoopStep, Output, Recursion, State, Step
+from ntkc.ir.recursion import Equation, LoopStep, Output, PositionMap, Recursion, State, Step, flat_mean
 
 Moment = TypeVar("Moment", Equation, State)
 
@@ -19,20 +20,22 @@ def derive(network: Network) -> Recursion:
     rules = Rules(network)
     try:
         outputs = tuple(_output(rules, name, node) for name, node in network.outputs)
-        own = {node: rules.second(node, node, FIRST) for node in rules.variances()}
+        own = {node: rules.second(node, node, FIRST) for node in rules.variances() if rules.has_own(node)}
     except Underivable as error:
         raise ArchError([_diagnostic(network, error)]) from error
     inputs = tuple(node for node in network.nodes if isinstance(node, InputNode))
     duals = tuple(rules.duals.values())
     steps = _steps(rules, None, own)
-    return Recursion(network.name, inputs, tuple(rules.data.values()), network.parameters, duals, steps, outputs)
+    maps = tuple(PositionMap(name, geometry, rules.ranks[name]) for (geometry, _), name in rules.maps.items())
+    data = tuple(rules.data.values())
+    return with_tables(Recursion(network.name, inputs, data, network.parameters, duals, steps, outputs, maps, network.grids))
 
 
 def _output(rules: Rules, name: str, node: int) -> Output:
-    nngp = rules.second(node, node, CROSS)
-    rules.second(node, node, "1")
+    over = flat_mean if rules.network.grids[node] else lambda moment: moment
+    nngp = over(rules.second(node, node, CROSS))
     try:
-        return Output(name, nngp, rules.tangent(node, node))
+        return Output(name, nngp, over(rules.tangent(node, node)))
     except Discontinuous as error:
         return Output(name, nngp, None, str(error))
 
@@ -45,9 +48,9 @@ def _diagnostic(network: Network, error: Underivable) -> Diagnostic:
 
 def _steps(rules: Rules, place: int | None, own: dict[int, sp.Expr]) -> tuple[Step, ...]:
     """The equations and loops of one body, each after what it reads."""
-    steps: list[Step] = [_with_own(equation, own) for equation in rules.scopes[place].equations]
+    steps: list[Step] = [_with_own(e, own) for e in rules.scopes[place].equations if e.pair[3] != SECOND]
     for index, loop in enumerate(rules.network.loops):
-        states = tuple(_with_own(state, own) for state in rules.scopes[index].states)
+        states = tuple(_with_own(s, own) for s in rules.scopes[index].states if s.pair[3] != SECOND)
         if loop.parent == place and states:
             steps.append(LoopStep(index, loop.count, states, _steps(rules, index, own), loop.span))
     writer = {symbol: i for i, step in enumerate(steps) for symbol in _writes(step)}
@@ -57,7 +60,7 @@ def _steps(rules: Rules, place: int | None, own: dict[int, sp.Expr]) -> tuple[St
 
 def _with_own(moment: Moment, own: dict[int, sp.Expr]) -> Moment:
     kind, p, q, side = moment.pair
-    return replace(moment, own=own[p]) if kind == "S" and p == q and side == CROSS else moment
+    return replace(moment, own=own[p]) if kind == "S" and p == q and side == CROSS and p in own else moment
 
 
 def _writes(step: Step) -> set[sp.Symbol]:

@@ -33,7 +33,8 @@ def resolve(file: ast.File, name: str | None = None, overrides: Mapping[str, str
     loops = tuple(loop for loop in builder.loops if loop is not None)
     named = tuple(statements.named.items())
     nodes, laws = tuple(builder.nodes), tuple(builder.laws)
-    return Network(arch.name.id, nodes, loops, laws, tuple(statements.parameters), tuple(statements.outputs), named)
+    grids, flat = tuple(p.grid for p in builder.places), tuple(p.flat for p in builder.places)
+    return Network(arch.name.id, nodes, loops, laws, grids, flat, tuple(statements.parameters), tuple(statements.outputs), named)
 
 
 def _choose(file: ast.File, name: str | None) -> ast.Arch:

@@ -14,10 +14,18 @@ Number = Callable[[ast.Expr, str], sp.Expr]
 Integer = Callable[[ast.Expr, str], int]
 
 
-def bind_layer(kind: type[Layer], call: ast.Call, number: Number, integer: Integer) -> Layer:
-    """The layer with the keyword arguments of the call."""
+def bind_layer(
+    kind: type[Layer], call: ast.Call, positional: tuple[ast.Expr, ...], number: Number, integer: Integer
+) -> Layer:
+    """The layer with the arguments of the call; `positional` are those that stand after the value."""
     known = {f.name: f for f in fields(kind) if "argument" in f.metadata}
     given: dict[str, object] = {}
+    leading = [name for name, f in known.items() if f.metadata["argument"].leading]
+    if len(positional) > len(leading):
+        where = positional[len(leading)].span
+        fail("wrong-arguments", f"`{kind.name}` takes one value", where, "arguments after the value are given by name")
+    for name, expr in zip(leading, positional, strict=False):
+        given[name] = _read(known[name].metadata["argument"], name, expr, number, integer)
     for keyword in call.keywords:
         name = keyword.name.id
         if name not in known:
@@ -84,8 +92,23 @@ def _read(argument: Argument, name: str, expr: ast.Expr, number: Number, integer
             if size < 1:
                 fail("bad-argument", f"`{name}` must be a positive integer", expr.span, f"its value is {size}")
             return size
+        case "sizes":
+            return _sizes(name, expr, integer)
+        case "axes":
+            names = expr.items if isinstance(expr, ast.Tuple) else (expr,)
+            return tuple(item.id if isinstance(item, ast.Name) else "" for item in names)
         case _:
             return None if argument.kind == "optional" and word == "none" else _number(name, expr, number)
+
+
+def _sizes(name: str, expr: ast.Expr, integer: Integer) -> int | tuple[int, ...]:
+    """A positive integer, or a tuple of them."""
+    items = expr.items if isinstance(expr, ast.Tuple) else (expr,)
+    values = [integer(item, f"`{name}`") for item in items]
+    for item, value in zip(items, values, strict=True):
+        if value < 1:
+            fail("bad-argument", f"`{name}` must be a positive integer", item.span, f"its value is {value}")
+    return tuple(values) if isinstance(expr, ast.Tuple) else values[0]
 
 
 def _number(name: str, expr: ast.Expr, number: Number) -> sp.Expr:

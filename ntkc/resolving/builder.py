@@ -2,22 +2,27 @@
 elementwise arithmetic, however it is written, gathers itself; it becomes a node where a layer, a loop or an output needs one.
 """
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from ntkc.ir.layer import Map, Weighted
+from ntkc.ir.geometry import BadGrid, Grid
+from ntkc.ir.layer import Flatten, Layer, Map, Mixing, Positional, Unflatten, Weighted
 from ntkc.ir.network import (
     CarriedNode,
     CombineNode,
+    ConcatNode,
     FinalNode,
     InputNode,
     Law,
     Loop,
     MapNode,
+    MixingNode,
     Node,
     NonlinearNode,
     Origin,
+    PositionalNode,
     Slot,
     Type,
     WeightedNode,
@@ -26,12 +31,21 @@ from ntkc.resolving.problem import fail
 from ntkc.source import Span
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The index grid of a value's positions, and whether they have become channels."""
+
+    grid: Grid = ()
+    flat: bool = False
+
+
 class Builder:
-    """Grows the nodes; `laws` and `widths` run parallel to them."""
+    """Grows the nodes; `laws`, `places` and `widths` run parallel to them."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.laws: list[Law] = []
+        self.places: list[Place] = []
         self.widths: list[int | None] = []
         self.loops: list[Loop | None] = []
         self.loop: int | None = None
@@ -55,33 +69,95 @@ class Builder:
         return self.laws[self._symbols[symbol]]
 
     def input(self, name: str, type: Type, span: Span) -> sp.Expr:
-        return self._add(InputNode(name, type, self._origin(span)), Law.DATA, type.channels)
+        return self._add(InputNode(name, type, self._origin(span)), Law.DATA, Place(type.positions), type.channels)
 
     def weighted(self, layer: Weighted, weight: str, home: int | None, value: sp.Expr, span: Span) -> sp.Expr:
         operand = self.materialize(value, span)
+        place = self.places[operand]
+        if place.flat and not layer.reads_flat:
+            fail("no-positions", f"`{layer.name}` needs positions", span, "this value is flattened: its positions are channels now")
+        grid = () if place.flat else self._grid(layer, place.grid, span)
         key = (sp.Symbol(weight), sp.Symbol(f"v{operand}"), self.loop)
         if key not in self._uses:  # the same weights at the same value are the same node
             width: int | None = getattr(layer, "width", None)
             node = WeightedNode(layer, weight, home, operand, self._origin(span))
-            self._uses[key] = self._symbols[self._add(node, Law.GAUSSIAN, width)]
+            self._uses[key] = self._symbols[self._add(node, Law.GAUSSIAN, Place(grid), width)]
         return self.symbol(self._uses[key])
+
+    def _grid(self, layer: Layer, grid: Grid, span: Span) -> Grid:
+        try:
+            return layer.grid(grid)
+        except BadGrid as error:
+            fail("bad-positions", f"`{layer.name}` cannot be applied here", span, str(error))
 
     def mapped(self, layer: Map, value: sp.Expr, span: Span) -> sp.Expr:
         operand = self.materialize(value, span)
-        law = self.laws[operand]
+        law, place = self.laws[operand], self.places[operand]
         law = law if law is Law.DATA or layer.keeps_gaussian else Law.FUNCTION
-        return self._add(MapNode(layer, operand, self._origin(span)), law, self.widths[operand])
+        if layer.flattens:
+            if not place.grid or place.flat:
+                return value
+            place = replace(place, flat=True)
+        if layer.everywhere and not place.flat and place.grid:  # statistics over positions, too
+            flat = self._add(MapNode(Flatten(), operand, self._origin(span)), self.laws[operand], replace(place, flat=True), None)
+            node = MapNode(layer, self._symbols[flat], self._origin(span))
+            self._add(node, law, replace(place, flat=True), self.widths[operand])
+            operand, layer = len(self.nodes) - 1, Unflatten()
+        return self._add(MapNode(layer, operand, self._origin(span)), law, place, self.widths[operand])
+
+    def positional(self, layer: Positional, value: sp.Expr, span: Span) -> sp.Expr:
+        operand = self.materialize(value, span)
+        law, place = self.laws[operand], self.places[operand]
+        if not place.grid or place.flat:
+            if layer.identity_on_vectors:
+                return value
+            fail("no-positions", f"`{layer.name}` needs positions", span, "this value has none: it is one vector")
+        grid = self._grid(layer, place.grid, span)
+        return self._add(PositionalNode(layer, operand, self._origin(span)), law, Place(grid), self.widths[operand])
+
+    def mixing(self, layer: Mixing, weight: str, value: sp.Expr, span: Span) -> sp.Expr:
+        operand = self.materialize(value, span)
+        place = self.places[operand]
+        if not place.grid or place.flat:
+            fail("no-positions", f"`{layer.name}` needs positions", span, "this value has none: it is one vector")
+        node = MixingNode(layer, weight, self.loop, operand, self._origin(span))
+        return self._add(node, Law.GAUSSIAN, place, getattr(layer, "width", None))
+
+    def concat(self, values: list[sp.Expr], shares: list[sp.Expr], span: Span) -> sp.Expr:
+        """Channels side by side."""
+        operands = [self.materialize(value, span) for value in values]
+        self._same_place([self.symbol(i) for i in operands], span)
+        laws = {self.laws[i] for i in operands}
+        if Law.DATA in laws:
+            raw = next(v for v, i in zip(values, operands, strict=True) if self.laws[i] is Law.DATA)
+            self._refuse(self.reads(raw)[0], span, mixed=True)
+        parts = tuple(zip(shares, operands, strict=True))
+        widths = [self.widths[i] for i in operands]
+        total = None if None in widths else sum(w for w in widths if w)
+        return self._add(ConcatNode(parts, self._origin(span)), Law.FUNCTION, self.places[operands[0]], total)
+
+    def place(self, value: sp.Expr) -> Place:
+        """The index grid of a value."""
+        symbols = self.reads(value)
+        return self.places[self._symbols[symbols[0]]] if symbols else Place()
+
+    def _same_place(self, symbols: list[sp.Symbol], span: Span) -> None:
+        places = list(dict.fromkeys(self.places[self._symbols[s]] for s in symbols))
+        if len(places) > 1:
+            shown = " and ".join(_shown(place) for place in places[:2])
+            fail("shape-mismatch", "values with different positions are combined", span, shown, "pool, flatten or slice one of them")
 
     def width(self, value: sp.Expr) -> int | None:
         """The nominal number of channels."""
         widths = [self.widths[self._symbols[s]] for s in self.reads(value)]
         return widths[0] if widths else None
 
-    def carried(self, loop: int, slot: int, law: Law, width: int | None, span: Span) -> sp.Expr:
-        return self._add(CarriedNode(loop, slot, self._origin(span)), law, width)
+    def carried(self, loop: int, slot: int, law: Law, initial: int, span: Span) -> sp.Expr:
+        return self._add(CarriedNode(loop, slot, self._origin(span)), law, self.places[initial], self.widths[initial])
 
     def final(self, loop: int, slot: int, following: int, law: Law, span: Span) -> sp.Expr:
-        return self._add(FinalNode(loop, slot, self._origin(span)), law, self.widths[following])
+        node = FinalNode(loop, slot, self._origin(span))
+        return self._add(node, law, self.places[following], self.widths[following])
 
     def open_loop(self) -> int:
         self.loops.append(None)
@@ -98,7 +174,7 @@ class Builder:
     def rollback(self, point: tuple[int, int, int | None]) -> None:
         """Forget what was built since the checkpoint."""
         count, loops, self.loop = point
-        del self.nodes[count:], self.laws[count:], self.widths[count:], self.loops[loops:]
+        del self.nodes[count:], self.laws[count:], self.places[count:], self.widths[count:], self.loops[loops:]
         self._symbols = {s: i for s, i in self._symbols.items() if i < count}
         self._made = {key: i for key, i in self._made.items() if i < count}
         self._uses = {key: i for key, i in self._uses.items() if i < count}
@@ -128,6 +204,9 @@ class Builder:
         return value
 
     def _gathered(self, value: sp.Expr, symbols: list[sp.Symbol], span: Span) -> int:
+        self._same_place(symbols, span)
+        if any(isinstance(self.nodes[self._symbols[s]], ConcatNode) for s in symbols):
+            return self._by_parts(value, symbols, span)
         if _is_linear(value, symbols):
             return self._combine({s: value.coeff(s) for s in symbols}, span)
         others = {s: value.coeff(s) for s in symbols if self.law(s) is not Law.GAUSSIAN}
@@ -141,11 +220,22 @@ class Builder:
         index = self._nonlinear(rest, inner, span)
         return self._combine({self.symbol(index): sp.S.One, **others}, span)
 
+    def _by_parts(self, value: sp.Expr, symbols: list[sp.Symbol], span: Span) -> int:
+        """What acts on each channel acts on each part of a concatenation."""
+        parts = [n.parts if isinstance(n := self.nodes[self._symbols[s]], ConcatNode) else () for s in symbols]
+        if len({tuple(k for k, _ in p) for p in parts}) > 1:
+            fail("shape-mismatch", "values with different channels are combined", span, "one is a concatenation, or of other widths")
+        columns = [
+            value.xreplace({s: self.symbol(p[i][1]) for s, p in zip(symbols, parts, strict=True)}) for i in range(len(parts[0]))
+        ]
+        joined = self.concat(columns, [k for k, _ in parts[0]], span)
+        return self._symbols[joined]
+
     def _nonlinear(self, function: sp.Expr, symbols: list[sp.Symbol], span: Span) -> int:
         dummies = tuple(sp.Symbol(f"z{i}", real=True) for i in range(len(symbols)))
         body = function.xreplace(dict(zip(symbols, dummies, strict=True)))
         node = NonlinearNode(body, dummies, tuple(self._symbols[s] for s in symbols), self._origin(span))
-        return self._symbols[self._add(node, Law.FUNCTION, self.width(function))]
+        return self._symbols[self._add(node, Law.FUNCTION, self.place(function), self.width(function))]
 
     def _combine(self, terms: dict[sp.Symbol, sp.Expr], span: Span) -> int:
         laws = {self.law(s) for s in terms}
@@ -155,7 +245,8 @@ class Builder:
         law = Law.FUNCTION if Law.FUNCTION in laws else laws.pop()
         pairs = tuple((k, self._symbols[s]) for s, k in terms.items())
         width = self.width(sp.Add(*terms))
-        return self._symbols[self._add(CombineNode(pairs, self._origin(span)), law, width)]
+        place = self.places[pairs[0][1]]
+        return self._symbols[self._add(CombineNode(pairs, self._origin(span)), law, place, width)]
 
     def _refuse(self, symbol: sp.Symbol, span: Span, mixed: bool = False) -> None:
         if mixed:
@@ -185,16 +276,21 @@ class Builder:
     def _origin(self, span: Span) -> Origin:
         return Origin(span, self.loop)
 
-    def _add(self, node: Node, law: Law, width: int | None) -> sp.Symbol:
+    def _add(self, node: Node, law: Law, place: Place, width: int | None) -> sp.Symbol:
         self.nodes.append(node)
         self.laws.append(law)
+        self.places.append(place)
         self.widths.append(width)
         return self.symbol(len(self.nodes) - 1)
 
     def with_fan_in(self, layer: Weighted, value: sp.Expr, standard: bool, span: Span | None) -> Weighted:
         """The layer with its parameterization settled, and its nominal fan-in where that asks for one."""
         kind = getattr(layer, "parameterization", None) or ("standard" if standard else "ntk")
-        fan_in = self.width(value) if kind == "standard" else None
+        place = self.place(value)
+        positions = math.prod(place.grid) if place.flat and None not in place.grid else 1
+        width = self.width(value)
+        taps = layer.counted(place.grid) if place.grid and not place.flat else 1
+        fan_in = width * positions * taps if kind == "standard" and width is not None else None
         if kind == "standard" and fan_in is None and span is not None:
             fail(
                 "unknown-width",
@@ -203,7 +299,14 @@ class Builder:
                 "the width of this layer's input is not known",
                 "give `width=` to the layer before it",
             )
-        return replace(layer, parameterization=kind, fan_in=fan_in)  # type: ignore[call-arg]
+        counted = {"taps": taps} if hasattr(layer, "taps") else {}
+        return replace(layer, parameterization=kind, fan_in=fan_in, **counted)  # type: ignore[call-arg, arg-type]
+
+
+def _shown(place: Place) -> str:
+    if not place.grid:
+        return "a vector"
+    return ("flattened " if place.flat else "") + " x ".join("_" if n is None else str(n) for n in place.grid) + " positions"
 
 
 def _is_linear(value: sp.Expr, symbols: list[sp.Symbol]) -> bool:

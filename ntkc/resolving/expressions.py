@@ -1,11 +1,15 @@
 """Expressions of the syntax tree -> SymPy expressions over the builder's nodes."""
 
+from dataclasses import replace
+
 import sympy as sp
 
 from ntkc.diagnostics import did_you_mean
 from ntkc.gaussian.terms import Z
 from ntkc.ir import syntax as ast
-from ntkc.ir.layer import Layer, Map, Weighted
+from ntkc.ir.layer import Layer, Map, Mixing, Positional, Weighted
+from ntkc.layers.join import Embed, axis_names
+from ntkc.layers.select import Last, Slice
 from ntkc.resolving.arguments import bind_layer, bind_parameters
 from ntkc.resolving.builder import Builder
 from ntkc.resolving.numbers import CONSTANTS, arithmetic, finite, literal
@@ -47,8 +51,8 @@ class Expressions:
                 return self._call(expr, scope)
             case ast.Compare(span=span):
                 fail("misplaced-comparison", "a comparison stands where a value is needed", span, "use it inside `where`")
-            case ast.Index(span=span):
-                fail("no-positions", "this value has no positions to index", span, "it is one vector")
+            case ast.Index(value=value, indices=indices, span=span):
+                return self._index(self.value(value, scope), indices, span, scope)
             case _:
                 fail("misplaced-tuple", "a tuple stands where one value is needed", expr.span)
 
@@ -67,10 +71,10 @@ class Expressions:
             fail("not-an-integer", f"{what} must be an integer", expr.span, found, cure)
         return int(value)
 
-    def layer(self, call: ast.Call, scope: Scope) -> Layer:
-        """The layer of a call, whatever it is applied to."""
+    def layer(self, call: ast.Call, scope: Scope, positional: tuple[ast.Expr, ...] = ()) -> Layer:
+        """The layer of a call, whatever it is applied to; `positional` are its arguments after the value."""
         kind = layer_types()[call.function.id]
-        return bind_layer(kind, call, lambda e, what: self.number(e, scope, what), lambda e, w: self.integer(e, scope, w))
+        return bind_layer(kind, call, positional, lambda e, what: self.number(e, scope, what), lambda e, w: self.integer(e, scope, w))
 
     def fresh_weight(self, name: str) -> str:
         self._weights += 1
@@ -119,6 +123,8 @@ class Expressions:
             return self._where(call, scope)
         if name in scalar_functions():
             return self._scalar(call, scope)
+        if name == "concat":
+            return self._concat(call, scope)
         if name in layer_types():
             return self._layer_call(call, scope)
         if name in PLANNED:
@@ -135,13 +141,66 @@ class Expressions:
         return self.builder.weighted(layer, named.weight, named.home, value, call.span)
 
     def _layer_call(self, call: ast.Call, scope: Scope) -> sp.Expr:
-        value = self._operand(call, scope)
-        layer = self.layer(call, scope)
-        if isinstance(layer, Map):
-            return self.builder.mapped(layer, value, call.span)
-        assert isinstance(layer, Weighted)  # a layer is one or the other
+        first = replace(call, args=call.args[:1], keywords=())
+        value = self._operand(first, scope)
+        layer = self.layer(call, scope, call.args[1:])
+        match layer:
+            case Map():
+                return self.builder.mapped(layer, value, call.span)
+            case Positional():
+                return self.builder.positional(layer, value, call.span)
+            case Mixing():
+                return self.builder.mixing(layer, self.fresh_weight(call.function.id), value, call.span)
+        assert isinstance(layer, Weighted)  # a layer is one of these
         weight = self.fresh_weight(call.function.id)
         return self.builder.weighted(self._with_fan_in(layer, value, call.span), weight, self.builder.loop, value, call.span)
+
+    def _index(self, value: sp.Expr, indices: tuple[ast.Expr | ast.Slice, ...], span: Span, scope: Scope) -> sp.Expr:
+        if not self.builder.reads(value):
+            fail("no-value", "a number cannot be indexed", span, "this is a number")
+        if len(indices) == 1 and isinstance(indices[0], ast.Name) and indices[0].id == "last":
+            return self.builder.positional(Last(), value, span)
+        return self.builder.positional(Slice(tuple(self._one_index(i, scope) for i in indices)), value, span)
+
+    def _one_index(self, index: ast.Expr | ast.Slice, scope: Scope) -> tuple[int | None, int | None, int | None] | int:
+        if not isinstance(index, ast.Slice):
+            return self.integer(index, scope, "an index")
+        start, stop, step = (None if e is None else self.integer(e, scope, "an index") for e in (index.start, index.stop, index.step))
+        if step == 0:
+            fail("bad-argument", "the step of a slice must not be 0", index.span)
+        return start, stop, step
+
+    def _concat(self, call: ast.Call, scope: Scope) -> sp.Expr:
+        """Along the channels, or along a spatial axis by its name."""
+        if len(call.args) < 2:
+            fail("wrong-arguments", "`concat` takes at least two values", call.span, f"{len(call.args)} given")
+        for keyword in call.keywords:
+            if keyword.name.id != "axis":
+                fail("unknown-argument", f"`concat` has no argument `{keyword.name.id}`", keyword.name.span, "it takes axis")
+        values = [self._operand(ast.Call(call.function, (arg,), (), arg.span), scope) for arg in call.args]
+        expr = call.keywords[0].value if call.keywords else None
+        axis = "channel" if expr is None else expr.id if isinstance(expr, ast.Name) else ""
+        if axis == "channel":
+            return self.builder.concat(values, self._shares(values), call.span)
+        names = axis_names(len(self.builder.place(values[0]).grid))
+        if axis not in names:
+            where = expr.span if expr is not None else call.span
+            fail("bad-argument", f"`axis` must be one of {', '.join(('channel', *names))}", where, did_you_mean(axis, names))
+        k = names.index(axis)
+        sizes = [self.builder.place(value).grid for value in values]
+        if any(n is None for grid in sizes for n in grid):
+            fail("bad-positions", "`concat` cannot be applied here", call.span, "the number of positions must be known")
+        total, start, parts = sum(grid[k] or 0 for grid in sizes), 0, list[sp.Expr]()
+        for value, grid in zip(values, sizes, strict=True):
+            parts.append(self.builder.positional(Embed(k, start, total), value, call.span))
+            start += grid[k] or 0
+        return self.builder.symbol(self.builder.materialize(sp.Add(*parts), call.span))
+
+    def _shares(self, values: list[sp.Expr]) -> list[sp.Expr]:
+        widths = [self.builder.width(value) for value in values]
+        if None in widths:
+            return [sp.Rational(1, len(values))] * len(values)
+        return [sp.Rational(w, sum(w or 0 for w in widths)) for w in widths]
 
     def _with_fan_in(self, layer: Weighted, value: sp.Expr, span: Span | None = None) -> Weighted:
         return self.builder.with_fan_in(layer, value, self.standard, span)

@@ -1,6 +1,6 @@
 """Statements of an `arch` or block, run in order against a builder."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import sympy as sp
 
@@ -17,6 +17,7 @@ from ntkc.source import Span
 from ntkc.vocabulary import layer_types
 
 LONGEST_REPEAT = 1_000_000
+RANKS = {"vector": 1, "sequence": 2, "image": 3, "volume": 4}
 RESTRICTION = [Law.GAUSSIAN, Law.FUNCTION, Law.DATA]
 
 
@@ -84,15 +85,20 @@ class Statements(Expressions):
         known = ["vector", "sequence", "image", "volume", "tokens", "graph"]
         if kind.id not in known:
             fail("unknown-type", f"no input type is named `{kind.id}`", kind.span, did_you_mean(kind.id, known))
-        if kind.id != "vector":
-            fail("not-supported-yet", f"not supported yet: {kind.id} inputs", kind.span, "only `vector(d)` so far")
-        if len(statement.type.sizes) != 1:
-            fail("wrong-arguments", "`vector` takes one size", statement.type.span, f"{len(statement.type.sizes)} given")
-        size = statement.type.sizes[0]
-        channels = None if isinstance(size, ast.Name) and size.id == "_" else self.integer(size, scope, "a size")
-        if channels is not None and channels < 1:
-            fail("bad-size", "a size must be positive", size.span, f"its value is {channels}")
-        scope.names[name.id] = self.builder.input(name.id, Type((), channels), statement.span)
+        if kind.id in ("tokens", "graph"):
+            fail("not-supported-yet", f"not supported yet: {kind.id} inputs", kind.span, "this type is still to come")
+        count = RANKS[kind.id]
+        if len(statement.type.sizes) != count:
+            sizes = f"{count} size{'s' * (count > 1)}" if count > 1 else "one size"
+            fail("wrong-arguments", f"`{kind.id}` takes {sizes}", statement.type.span, f"{len(statement.type.sizes)} given")
+        found = [self._size(size, scope) for size in statement.type.sizes]
+        scope.names[name.id] = self.builder.input(name.id, Type(tuple(found[:-1]), found[-1]), statement.span)
+
+    def _size(self, size: ast.Expr, scope: Scope) -> int | None:
+        value = None if isinstance(size, ast.Name) and size.id == "_" else self.integer(size, scope, "a size")
+        if value is not None and value < 1:
+            fail("bad-size", "a size must be positive", size.span, f"its value is {value}")
+        return value
 
     def _param(self, statement: ast.Param, scope: Scope) -> None:
         name = statement.name.id
@@ -147,7 +153,7 @@ class Statements(Expressions):
         if kind is None:
             label = did_you_mean(call.function.id, layer_types())
             fail("unknown-layer", f"no layer is named `{call.function.id}`", call.function.span, label)
-        if not issubclass(kind, Weighted) or call.args:
+        if not issubclass(kind, Weighted) or (call.args and not _leading(kind)):
             where = call.args[0].span if call.args else call.function.span
             fail(
                 "bad-layer",
@@ -155,7 +161,7 @@ class Statements(Expressions):
                 where,
                 help="write `layer W = dense(W_std=...)`, then `W(h)`",
             )
-        layer = self.layer(call, scope)
+        layer = self.layer(call, scope, call.args)
         scope.names[name] = NamedLayer(name, layer, self.fresh_weight(name), self.builder.loop)  # type: ignore[arg-type]
 
     def _output(self, statement: ast.Output, scope: Scope) -> None:
@@ -182,28 +188,30 @@ class Statements(Expressions):
                 statement.count.span,
                 label,
             )
-        if count and self._widths_change(statement, scope):
+        while count and self._changes(statement, scope):
             self._turn(statement.body, scope)
             count -= 1
         if count:
             self._loop(statement, count, scope)
 
-    def _widths_change(self, statement: ast.Repeat, scope: Scope) -> bool:
-        """Under the standard parameterization the first turn may read another width; it then stands before the loop."""
-        if not self.standard:
-            return False
+    def _changes(self, statement: ast.Repeat, scope: Scope) -> bool:
+        """A turn that reads other positions than it makes, or under the standard parameterization another width, stands before
+        the loop."""
         point, trial = self.builder.checkpoint(), replace(scope, names=dict(scope.names))
         found = len(self.problems)
         self._turn(statement.body, trial)
         names = self._carried_names(statement, scope)
-        changed = any(self._width(trial, n) != self._width(scope, n) for n in names)
+        changed = len(self.problems) == found and any(self._kind(trial, n) != self._kind(scope, n) for n in names)
         self.builder.rollback(point)
         del self.problems[found:]
         return changed
 
-    def _width(self, scope: Scope, name: str) -> int | None:
+    def _kind(self, scope: Scope, name: str) -> object:
+        """What must stay as it is from turn to turn."""
         meaning = scope.find(name)
-        return self.builder.width(meaning) if isinstance(meaning, sp.Expr) else None
+        if not isinstance(meaning, sp.Expr):
+            return None
+        return self.builder.place(meaning), self.builder.width(meaning) if self.standard else None
 
     def _turn(self, body: tuple[ast.Statement, ...], scope: Scope) -> None:
         before = set(scope.names)
@@ -224,8 +232,7 @@ class Statements(Expressions):
             point = self.builder.checkpoint()
             loop, inner = self.builder.open_loop(), replace(scope, names=dict(scope.names))
             for slot, (name, start) in enumerate(zip(names, initial, strict=True)):
-                width = self.builder.widths[start]
-                inner.names[name] = self.builder.carried(loop, slot, laws[slot], width, statement.span)
+                inner.names[name] = self.builder.carried(loop, slot, laws[slot], start, statement.span)
             self.run(statement.body, inner)
             ends = [inner.names[name] for name in names]
             if len(self.problems) > found or POISON in ends:
@@ -241,6 +248,11 @@ class Statements(Expressions):
         self.builder.close_loop(loop, count, slots, parent, statement.span)
         for i, name in enumerate(names):
             scope.names[name] = self.builder.final(loop, i, following[i], after[i], statement.span)
+
+
+def _leading(kind: type[Weighted]) -> bool:
+    """Whether some arguments may be given without their names."""
+    return any("argument" in f.metadata and f.metadata["argument"].leading for f in fields(kind))
 
 
 def _defines(statement: ast.Statement) -> list[str]:

@@ -1,0 +1,16 @@
+"""The finite network's weights."""
+
+import jax
+
+
+class _Weights:
+    """Reads arrays by name, or makes them when it has a key."""
+
+    def __init__(self, arrays, key=None, width=512):
+        self.arrays, self.key, self.width = arrays, key, width
+
+    def __call__(self, name, shape, scale=1.0):
+        if self.key is not None and name not in self.arrays:
+            self.key, own = jax.random.split(self.key)
+            self.arrays[name] = scale * jax.random.normal(own, shape)
+        return self.arrays[name]

@@ -1,0 +1,178 @@
+"""Functions of arrays that need care in floating point."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+
+def _sqrt(x):
+    """Square root, 0 below 0, with derivative 0 there."""
+    positive = x > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)
+
+
+def _ratio(x, y):
+    """x / y, 0 where y is 0."""
+    return x / jnp.where(y > 0, y, jnp.inf)
+
+
+def _gram_root(c, a, b):
+    """sqrt(a b - c^2), exactly 0 where a = b = c."""
+    m = _sqrt(a * b)
+    return _sqrt((m - c) * (m + c))
+
+
+# atan(t)/t as a polynomial in t^2 on [0, 1], Chebyshev fits with errors 4e-9 and 3e-18; XLA's own takes ten times as long.
+_ATAN_32 = (
+    0.9999999971605454,
+    -0.3333327629198255,
+    0.19998075281148714,
+    -0.14260016082820906,
+    0.10932341501303093,
+    -0.08349724968301601,
+    0.05708955593030619,
+    -0.030351864785781172,
+    0.010487649254949306,
+    -0.0017011700640685973,
+)
+_ATAN_64 = (
+    1.0,
+    -0.3333333333333332,
+    0.1999999999999728,
+    -0.14285714285522452,
+    0.11111111103899986,
+    -0.09090908923813586,
+    0.07692305086458488,
+    -0.06666637679954038,
+    0.058821133510041305,
+    -0.05261641609130929,
+    0.04754388759047033,
+    -0.04318126899721664,
+    0.03905116247694501,
+    -0.03455686749628989,
+    0.029121244608854832,
+    -0.022566714208211488,
+    0.015464694610323185,
+    -0.00899743399427727,
+    0.004255114826480494,
+    -0.0015537533402612332,
+    0.00040788678988090015,
+    -6.81501430177686e-05,
+    5.423577712204974e-06,
+)
+
+
+def _atan2(y, x):
+    """atan2 for x >= 0, with derivative 0 at the origin."""
+    steep = jnp.where(y < 0, -y, y)
+    over = steep > x
+    low, high = jnp.where(over, x, steep), jnp.where(over, steep, x)
+    t = low / jnp.where(high > 0, high, 1)
+    v = t * t
+    first, *others = (_ATAN_64 if v.dtype == jnp.float64 else _ATAN_32)[::-1]
+    angle = jnp.full_like(v, first)
+    for k in others:
+        angle = angle * v + k
+    angle = jnp.where(over, math.pi / 2 - t * angle, t * angle)
+    return jnp.where(y < 0, -angle, angle)
+
+
+def _polynomial(coefficients, x):
+    """By Horner's rule, with the coefficients for the type of x."""
+    first, *others = coefficients[x.dtype == jnp.float64][::-1]
+    total = jnp.full_like(x, first)
+    for k in others:
+        total = total * x + k if k else total * x
+    return total
+
+
+def _polynomials(d, e, table):
+    """even(z) + sqrt(z) odd(z) of z = d, or of z = e = 1 - d by its own coefficients where that is the smaller one."""
+    near_even, near_odd, far_even, far_odd = table
+    far = None if e is None else e < d
+    z = d if e is None else jnp.where(far, e, d)
+
+    def branch(near, beyond):
+        if e is None or near == beyond:
+            return _polynomial(near, z)
+        return jnp.where(far, _polynomial(beyond, z), _polynomial(near, z))
+
+    root = jnp.sqrt(jnp.maximum(z, jnp.finfo(z.dtype).tiny))  # no NaN in the gradient at z = 0
+    return branch(near_even, far_even) + root * branch(near_odd, far_odd)
+
+
+def _scaled_cosh(x, y):
+    """cosh(x) exp(y) without overflow between the two."""
+    return (jnp.exp(y + x) + jnp.exp(y - x)) / 2
+
+
+def _scaled_sinh(x, y):
+    """sinh(x) exp(y), with its digits where x is small and without overflow where it is large."""
+    return -jnp.sign(x) * jnp.exp(y + jnp.abs(x)) * jnp.expm1(-2 * jnp.abs(x)) / 2
+
+
+def _full(x, like, trailing):
+    """An output in the type of an array and in the shape of its last axes."""
+    return jnp.broadcast_to(jnp.asarray(x, like.dtype), like.shape[like.ndim - trailing :])
+
+
+def _hermite(f, variance, terms, edges):
+    """E f(sqrt(a) x) He_k(x) / sqrt(k!) for k < terms, stacked in front; quadrature on 80 Gauss-Legendre nodes per piece."""
+    root = _sqrt(variance)[..., None]
+    x0, w0 = (jnp.asarray(v, root.dtype) for v in _LEGENDRE)
+    kinks = [jnp.clip(k / jnp.where(root > 0, root, 1), -13.0, 13.0) for k in edges]
+    ends = jnp.sort(
+        jnp.concatenate(
+            [jnp.broadcast_to(jnp.asarray(e, root.dtype), root.shape) for e in (-13.0, -5.0, -2.0, 0.0, 2.0, 5.0, 13.0)] + kinks,
+            -1,
+        ),
+        -1,
+    )
+    half, middle = (ends[..., 1:] - ends[..., :-1]) / 2, (ends[..., 1:] + ends[..., :-1]) / 2
+    x = (half[..., None] * x0 + middle[..., None]).reshape(*root.shape[:-1], -1)
+    w = (half[..., None] * w0).reshape(x.shape) * jnp.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
+    values = w * f(root * x)
+
+    def next_order(pair, k):
+        low, high = pair
+        return (high, (x * high - jnp.sqrt(k + 1) * low) / jnp.sqrt(k + 2)), jnp.sum(values * low, -1)
+
+    return lax.scan(next_order, (jnp.ones_like(x), x), jnp.arange(terms, dtype=x.dtype))[1]
+
+
+def _series(f, g, c, a, b, terms, edges=()):
+    """E f(u) g(v) = sum over k < terms of f_k(a) g_k(b) rho^k, rho = c / sqrt(a b)."""
+    left, right = _hermite(f, a, terms, edges), _hermite(g, b, terms, edges)
+    m = _sqrt(a) * _sqrt(b)
+    rho = jnp.clip(jnp.where(m > 0, c / jnp.where(m > 0, m, 1), 0), -1, 1)
+    return lax.fori_loop(
+        0, terms, lambda i, total: total * rho + left[terms - 1 - i] * right[terms - 1 - i], jnp.zeros_like(rho + m)
+    )
+
+
+def _repeat(count, body, state):
+    """`lax.fori_loop`, with a state of the shapes and types that a turn gives it."""
+    state, settled = _settled(lambda s: body(0, s), state)
+    return lax.fori_loop(0, count, lambda i, s: settled(body(i, s)), state)
+
+
+def _stack(count, body, state):
+    """`lax.scan` over turns, with a state of the shapes and types that a turn gives it."""
+    state, settled = _settled(lambda s: body(s, None)[0], state)
+
+    def turn(s, _):
+        after, kept = body(s, None)
+        return settled(after), kept
+
+    return lax.scan(turn, state, None, length=count)
+
+
+def _settled(turn, state):
+    """The state before the first turn as wide as any later one, and a function that makes a later one as wide."""
+    for _ in range(3):
+        after = jax.eval_shape(turn, state)
+        pairs = [(jnp.asarray(v), s) for v, s in zip(state, after, strict=True)]
+        state = tuple(jnp.broadcast_to(v.astype(jnp.promote_types(v.dtype, s.dtype)), s.shape) for v, s in pairs)
+    return state, lambda s: tuple(jnp.broadcast_to(jnp.asarray(v, w.dtype), w.shape) for v, w in zip(s, state, strict=True))

@@ -1,0 +1,186 @@
+"""Second moments over positions. A full table has the axes of x first, then those of x'; a matched one has one set of axes.
+Axes after these (pairs of samples) are carried along."""
+
+import math
+
+import jax.numpy as jnp
+
+
+def _taps(n, size, stride, dilation, padding, transposed):
+    """For each tap of a window on an axis of n positions: which position each output reads, None for none."""
+    reach = (size - 1) * dilation + 1
+    if transposed:
+        low = reach - 1 if padding == "valid" or stride > reach - 1 else -(-(reach + stride - 2) // 2)
+        count = (n - 1) * stride + reach if padding == "valid" else n * stride
+        where = [[p + k * dilation - low for p in range(count)] for k in range(size)]
+        if padding == "circular":
+            where = [[i % (n * stride) for i in row] for row in where]
+        return [[i // stride if i % stride == 0 and 0 <= i // stride < n else None for i in row] for row in where]
+    if padding == "valid":
+        low, count = 0, (n - reach) // stride + 1
+    else:
+        count = -(-n // stride)
+        low = max((count - 1) * stride + reach - n, 0) // 2
+    where = [[p * stride + k * dilation - low for p in range(count)] for k in range(size)]
+    if padding == "circular":
+        return [[i % n for i in row] for row in where]
+    return [[i if 0 <= i < n else None for i in row] for row in where]
+
+
+def _runs(index):
+    """An index list as (start, step, length) pieces; start is None for zeros."""
+    pieces = []
+    for i in index:
+        start, step, length = pieces[-1] if pieces else (None, None, 0)
+        if length and i is None and start is None:
+            pieces[-1] = (None, 0, length + 1)
+        elif length and i is not None and start is not None and (length == 1 and i > start or i == start + step * length):
+            pieces[-1] = (start, i - start if length == 1 else step, length + 1)
+        else:
+            pieces.append((i, 1, 1))
+    return pieces
+
+
+def _taken(x, axis, index):
+    """x at the given positions of an axis, 0 where None; by slices, which are faster than a gather."""
+    if index == list(range(x.shape[axis])):
+        return x
+    runs = _runs(index)
+    if len(runs) > 6:
+        at = jnp.asarray([i or 0 for i in index])
+        there = jnp.asarray([i is not None for i in index]).reshape((-1,) + (1,) * (x.ndim - axis - 1))
+        return jnp.where(there, jnp.take(x, at, axis), 0)
+
+    def piece(start, step, length):
+        if start is None:
+            return jnp.zeros((*x.shape[:axis], length, *x.shape[axis + 1 :]), x.dtype)
+        stop = start + step * (length - 1) + 1
+        return x[(slice(None),) * axis + (slice(start, stop, step),)]
+
+    pieces = [piece(*run) for run in runs]
+    return pieces[0] if len(pieces) == 1 else jnp.concatenate(pieces, axis)
+
+
+def _windowed(x, axes, full, local=False):
+    """Sum over the taps of a window, which move x and x' together; divided by nothing. With `local` only p = q is kept."""
+    rank = len(axes)
+    for axis, spec in enumerate(axes):
+        total = 0
+        for index in _taps(x.shape[axis], *spec):
+            moved = _taken(x, axis, index)
+            total = total + (_taken(moved, rank + axis, index) if full else moved)
+        x = total
+    return x * _same_positions(1, x, rank) if local and full else x
+
+
+def _pooled(x, first, axes, average, normalize):
+    """Sums over windows on one side, whose axes start at `first`."""
+    for k, spec in enumerate(axes):
+        taps = _taps(x.shape[first + k], *spec)
+        matrix = [[0.0] * x.shape[first + k] for _ in taps[0]]
+        for index in taps:
+            for p, i in enumerate(index):
+                if i is not None:
+                    matrix[p][i] += 1.0
+        for row in matrix:
+            count = (sum(row) or 1.0) if normalize else spec[0]
+            row[:] = [v / count if average else v for v in row]
+        x = _times(jnp.asarray(matrix, x.dtype), x, first + k)
+    return x
+
+
+def _times(matrix, x, axis):
+    """A matrix applied along one axis."""
+    return jnp.moveaxis(jnp.tensordot(matrix, x, ((1,), (axis,))), 0, axis)
+
+
+def _global_pooled(x, first, rank, average):
+    """Sum or mean over all positions of one side."""
+    axes = tuple(range(first, first + rank))
+    return jnp.mean(x, axes) if average else jnp.sum(x, axes)
+
+
+def _selected(x, first, axes):
+    """Positions by index on one side; an integer takes its axis away."""
+    for k in reversed(range(len(axes))):
+        if isinstance(axes[k], int):
+            x = jnp.take(x, axes[k], first + k)
+        else:
+            x = _taken(x, first + k, list(axes[k]))
+    return x
+
+
+def _resampled(x, first, axes):
+    """A matrix on each axis of one side; None leaves the axis alone."""
+    for k, matrix in enumerate(axes):
+        x = x if matrix is None else _times(jnp.asarray(matrix, x.dtype), x, first + k)
+    return x
+
+
+def _diagonal(x, rank):
+    """A full table at matching positions."""
+    grid, rest = x.shape[:rank], x.shape[2 * rank :]
+    n = math.prod(grid)
+    return jnp.moveaxis(jnp.diagonal(x.reshape(n, n, *rest)), -1, 0).reshape(*grid, *rest)
+
+
+def _flat_mean(x, rank):
+    """The mean over the first axes."""
+    return jnp.mean(x, tuple(range(rank)))
+
+
+def _left(v, rank):
+    """Moments of x alone, along the axes of x' as well."""
+    return v.reshape(v.shape + (1,) * rank)
+
+
+def _same_positions(same, like, rank):
+    """`same` at matching positions of a full table, else 0; a table of the same shape says how many there are."""
+    return _identity_of(like, rank) * same
+
+
+def _with_diagonal(x, own, same, rank):
+    """A full table, with x's own moments at matching positions where x and x' are one sample."""
+    if not same:
+        return x
+    match = _identity_of(x, rank)
+    return jnp.where(match, _left(jnp.broadcast_to(own, x.shape[:rank]), rank), x)
+
+
+def _identity_of(x, rank):
+    """Whether the positions of x and x' agree, for each entry of a full table."""
+    match = True
+    for k in range(rank):
+        here = jnp.arange(x.shape[k]).reshape((-1,) + (1,) * (2 * rank - 1 - k))
+        there = jnp.arange(x.shape[rank + k]).reshape((-1,) + (1,) * (rank - 1 - k))
+        match = match & (here == there)
+    return match
+
+
+def _half_gap(c, scale):
+    """(1 - c / scale) / 2 within [0, 1], 1/2 where the scale is 0."""
+    return jnp.clip((1 - _ratio(jnp.ones_like(scale), scale) * c) / 2, 0, 1)
+
+
+def _attention(table, mechanism, scale, shift, causal):
+    """Mixing coefficients (P, P) of one sample from the second moments of its positions."""
+    shape = table.shape[: table.ndim // 2]
+    n = math.prod(shape)
+    logits = scale * table.reshape(n, n) + shift * jnp.eye(n, dtype=table.dtype)
+    seen = jnp.tril(jnp.ones((n, n), bool)) if causal else jnp.ones((n, n), bool)
+    if mechanism == "softmax":
+        weights = jnp.exp(logits - jnp.max(jnp.where(seen, logits, -jnp.inf), 1, keepdims=True)) * seen
+        weights = weights / jnp.sum(weights, 1, keepdims=True)
+    else:
+        weights = {"identity": logits, "relu": jnp.maximum(logits, 0), "abs": jnp.abs(logits)}[mechanism] * seen
+    return weights.reshape(table.shape)
+
+
+def _mixed(table, x, first):
+    """Mixing coefficients applied to one side."""
+    rank = table.ndim // 2
+    sizes = table.shape[:rank]
+    n = math.prod(sizes)
+    flat = x.reshape((*x.shape[:first], n, *x.shape[first + rank :]))
+    out = _times(table.reshape(n, n), flat, first)
+    return out.reshape(x.shape)

@@ -1,0 +1,255 @@
+"""From the rows of two inputs to kernels, tile by tile, and how to differentiate that."""
+
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.custom_derivatives import SymbolicZero
+
+
+def _columns(arrays, *turns):
+    """Moments of the samples of x1, those of the given turns of their loops, as columns (..., n1, 1)."""
+    return [v[turns][..., :, None] for v in arrays]
+
+
+def _rows(arrays, *turns):
+    """Those of x2 as rows (..., 1, n2)."""
+    return [v[turns][..., None, :] for v in arrays]
+
+
+def _squares(xs):
+    """<x_i, x_j> / d of the inputs in DATA with themselves, (positions..., n), in float64."""
+    pairs = dict.fromkeys(tuple(sorted(pair)) for pair in DATA)
+    wide = [x.astype(jnp.float64) for x in xs]
+    return [jnp.moveaxis(jnp.sum(wide[i] * wide[j], -1) / wide[i].shape[-1], 0, -1) for i, j in pairs]
+
+
+def _unit(x):
+    """Rows of norm 1, or 0, in float64."""
+    wide = x.astype(jnp.float64)
+    norm = _sqrt(jnp.sum(wide * wide, 1, keepdims=True))
+    return wide * _ratio(jnp.ones_like(norm), norm)
+
+
+def _half_angles(x, y, apart, dtype, precise):
+    """d = sin^2(theta/2) and e = cos^2(theta/2) between rows of norm 1 in float64, d from their difference where they nearly
+    agree; `apart` is False where the two rows are one sample, whose angle is 0.
+
+    In float32 a product in that type leaves an absolute error of about 1e-7 in d, which is enough unless d or e is small
+    somewhere in the tile; then the product is taken in float64, whose error is enough down to d = 1e-4 for float64, too.
+    """
+
+    def halves(product):
+        d, e = (jnp.maximum((1 + sign * product) / 2, 0) for sign in (-1, 1))
+        return jnp.where(apart, d, 0).astype(dtype), jnp.where(apart, e, 1).astype(dtype)
+
+    def least(d, e):
+        return jnp.min(jnp.where(apart, jnp.minimum(d, e), 1))
+
+    if dtype == jnp.float32:
+        d, e = halves(jnp.matmul(x.astype(dtype), y.astype(dtype).T, precision="highest"))
+        if not precise:
+            return d, e
+        return lax.cond(least(d, e) < 1 / 64, lambda: halves(jnp.matmul(x, y.T)), lambda: (d, e))
+    d, e = halves(jnp.matmul(x, y.T, precision="highest"))
+    return lax.cond(least(d, e) < 1e-4, lambda: _from_differences(x, y, d, e), lambda: (d, e))
+
+
+def _from_differences(x, y, d, e):
+    """|x - y|^2 / 4 where that is small, |x + y|^2 / 4 for e: slower, and exact for near duplicates."""
+
+    def feature(k, sums):
+        u, v = x[:, k][:, None], y[:, k][None, :]
+        return sums[0] + (u - v) ** 2, sums[1] + (u + v) ** 2
+
+    near, far = lax.fori_loop(0, x.shape[1], feature, (jnp.zeros_like(d), jnp.zeros_like(d)))
+    return jnp.where(d < 1e-3, jnp.minimum(d, 1) * 0 + near / 4, d), jnp.where(e < 1e-3, far / 4, e)
+
+
+def _tiled(tile, n1, n2, symmetric, size=512):
+    """tile(i, j, t1, t2) -> arrays (t1, t2), tile by tile, which bounds the memory; where symmetric each unordered pair of
+    tiles once. Tiles are of equal size, and the last ones overlap."""
+    t1, t2 = (-(-n // -(-n // size)) for n in (n1, n2))
+    starts = [(min(i, n1 - t1), min(j, n2 - t2)) for i in range(0, n1, t1) for j in range(0, n2, t2) if not symmetric or i <= j]
+
+    def mirrored(found, i, j):
+        """A tile on the diagonal, symmetric to the last bit."""
+        lower = i + jnp.arange(t1)[:, None] > j + jnp.arange(t2)[None, :]
+        return jax.tree.map(lambda t: jnp.where(lower, t.T, t), found)
+
+    if len(starts) == 1:
+        return mirrored(tile(0, 0, n1, n2), 0, 0) if symmetric else tile(0, 0, n1, n2)
+    table = jnp.asarray(starts, dtype=jnp.int32)
+
+    def body(p, out):
+        i, j = table[p, 0], table[p, 1]
+        found = tile(i, j, t1, t2)
+        if symmetric:
+            found = lax.cond(i == j, mirrored, lambda t, i, j: t, found, i, j)
+        out = jax.tree.map(lambda o, t: lax.dynamic_update_slice(o, t, (i, j)), out, found)
+        if symmetric:
+            out = jax.tree.map(lambda o, t: lax.dynamic_update_slice(o, t.T, (j, i)), out, found)
+        return out
+
+    shapes = jax.eval_shape(lambda: tile(0, 0, t1, t2))
+    return lax.fori_loop(0, len(starts), body, jax.tree.map(lambda s: jnp.zeros((n1, n2), s.dtype), shapes))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
+def _differentiable(x1, x2, params, get, symmetric, precision):
+    return _compiled(x1, x2, params, get, symmetric, precision)
+
+
+def _forward_pass(x1, x2, params, get, symmetric, precision):
+    arguments = (x1, x2, params)
+    values = jax.tree.map(lambda a: a.value, arguments)
+    moving = tuple(a.perturbed for a in jax.tree.leaves(arguments))
+    return _compiled(*values, get, symmetric, precision), jax.tree_util.Partial(partial(_pull, moving), values)
+
+
+def _pull(moving, values, static, cotangent):
+    """Cotangents of the arguments that are differentiated by; None for the others."""
+    leaves, tree = jax.tree.flatten(values)
+    where = [i for i, moves in enumerate(moving) if moves]
+
+    def run(*moved):
+        every = list(leaves)
+        for i, v in zip(where, moved, strict=True):
+            every[i] = v
+        return _compiled(*jax.tree.unflatten(tree, every), *static)
+
+    found = jax.vjp(run, *(leaves[i] for i in where))[1](cotangent)
+    every = [None] * len(leaves)
+    for i, v in zip(where, found, strict=True):
+        every[i] = v
+    return jax.tree.unflatten(tree, every)
+
+
+def _backward_pass(get, symmetric, precision, pull, cotangent):
+    with jax.enable_x64(True):  # the caller's scope has ended by the time JAX gets here
+        full = jax.tree.map(lambda c: jnp.zeros(c.shape, c.dtype) if isinstance(c, SymbolicZero) else c, cotangent)
+        return pull((get, symmetric, precision), full)
+
+
+_differentiable.defvjp(_forward_pass, _backward_pass, symbolic_zeros=True)
+
+
+@partial(jax.jit, static_argnames=("get", "symmetric", "precision"))
+def _compiled(x1, x2, params, get, symmetric, precision):
+    result = x1[0].dtype
+    dtype = jnp.float64 if precision == "accurate" and not BY_ANGLE else result
+    between, alone = EVALUATE()
+    out = between(x1, x2, params, get, symmetric, dtype, precision)
+    if symmetric:
+        n = jnp.arange(x1[0].shape[0])
+        out = jax.tree.map(lambda o, v: o.at[n, n].set(v.astype(o.dtype)), out, alone(x1, params, get, dtype))
+    return jax.tree.map(lambda o: o.astype(result), out)
+
+
+def _by_tiles(x1, x2, params, get, symmetric, dtype, precision):
+    """A block of rows against a block of columns at a time; tables at matching positions have their positions in front."""
+    left, units1 = _prepared(x1, params, dtype)
+    right, units2 = (left, units1) if symmetric else _prepared(x2, params, dtype)
+    few = {name: value.astype(dtype) for name, value in params.items()}
+    between = _select(_pair, get, few)
+    if COLLAPSE and dtype == jnp.float32:
+        between = _series_in_depth(params, get, between)
+
+    def tile(i, j, t1, t2):
+        cut = partial(jax.tree.map, lambda v: lax.dynamic_slice_in_dim(v, i, t1, v.ndim - 1))
+        other = partial(jax.tree.map, lambda v: lax.dynamic_slice_in_dim(v, j, t2, v.ndim - 1))
+        xs = [lax.dynamic_slice_in_dim(u, i, t1) for u in units1]
+        ys = [lax.dynamic_slice_in_dim(u, j, t2) for u in units2]
+        apart = not symmetric or (i + jnp.arange(t1))[:, None] != (j + jnp.arange(t2))[None, :]
+        return between(*_starts(xs, ys, apart, dtype, precision == "accurate"), cut(left), other(right), False)
+
+    positions = math.prod(x1[0].shape[1:-1])
+    size = max(8, int(512 / math.sqrt(positions)))
+    return _tiled(tile, x1[0].shape[0], x2[0].shape[0], symmetric, size)
+
+
+def _prepared(xs, params, dtype):
+    """Moments of each sample, computed in float64, and what cross moments are computed from."""
+    sample = jax.vmap(lambda *own: _sample(*own, params), in_axes=-1, out_axes=-1)(*_squares(xs))
+    units = [_unit(x) for x in xs] if BY_ANGLE else [x.astype(dtype) for x in xs]
+    return jax.tree.map(lambda v: v.astype(dtype), sample), units
+
+
+def _starts(xs, ys, apart, dtype, precise):
+    """What `_pair` starts from between the rows of two tiles."""
+    for i, j in DATA:
+        if BY_ANGLE and i == j:
+            yield from _half_angles(xs[i], ys[j], apart, dtype, precise)
+        else:
+            yield jnp.einsum("i...d,j...d->...ij", xs[i], ys[j], precision="highest") / xs[i].shape[-1]
+
+
+def _select(pair, get, params):
+    return lambda *arguments: {kind: value for kind, value in pair(*arguments, params).items() if kind in get}
+
+
+def _own(xs, params, get, dtype):
+    """Every kernel at (x_i, x_i), where the angle is 0 and cross moments are the sample's own, one sample at a time."""
+    squares = _squares(xs)
+    names = list(dict.fromkeys(tuple(sorted(pair)) for pair in DATA))
+
+    def starts(*own):
+        for i, j in DATA:
+            c = own[names.index((min(i, j), max(i, j)))].astype(dtype)[..., None, None]
+            yield from ((jnp.zeros_like(c), jnp.ones_like(c)) if BY_ANGLE and i == j else (c,))
+
+    def one(*own):
+        sample = jax.tree.map(lambda v: v.astype(dtype)[..., None], _sample(*own, params))
+        few = {name: value.astype(dtype) for name, value in params.items()}
+        return jax.tree.map(lambda v: v[0, 0], _select(_pair, get, few)(*starts(*own), sample, sample, True))
+
+    return jax.vmap(one, in_axes=-1)(*squares)
+
+
+def _series_in_depth(params, get, recursion):
+    """The whole recursion as a Chebyshev series in y = s/(s + b(1 + c)), s = sin(theta/2), c = cos(theta/2): a network that is
+    homogeneous in its input is |x| |x'| to a power times a function of the angle, smooth in y for most activations however deep
+    it is. Where the series is not good to 1e-6 at points between its nodes, the recursion is used."""
+    degree, depth, terms = COLLAPSE
+    b = 1 / (1 + 0.15 * depth)
+    top = 1 / (1 + b)
+    unit = jax.tree.map(lambda v: v[..., None], _sample(jnp.ones((), jnp.float64), params))
+
+    def exact(t):
+        """At Chebyshev points cos(t) of the range of y."""
+        y = top * (jnp.cos(t) + 1) / 2
+        tangent = b * y / (1 - y)
+        d, e = 4 * tangent**2 / (1 + tangent**2) ** 2, ((1 - tangent**2) / (1 + tangent**2)) ** 2
+        found = _select(_pair, get, params)(d[:, None], e[:, None], unit, unit, False)
+        return jax.tree.map(lambda v: v[:, 0], found)
+
+    k = jnp.arange(terms)
+    cosines = jnp.cos(math.pi * k[:, None] * (k + 0.5) / terms) * jnp.where(k == 0, 1, 2)[:, None] / terms
+    series = jax.tree.map(lambda v: cosines @ v, exact(math.pi * (k + 0.5) / terms))
+    between = math.pi * (jnp.arange(3 * terms) + 0.5) / (3 * terms)
+    gaps = jax.tree.map(
+        lambda c, v: jnp.max(jnp.abs(_clenshaw(c, 2 * jnp.cos(between)) - v)) / jnp.max(jnp.abs(v)), series, exact(between)
+    )
+    good = jnp.max(jnp.stack(jax.tree.leaves(gaps))) < 1e-6
+    single = jax.tree.map(lambda c: c.astype(jnp.float32), series)
+
+    def summed(d, e, left, right):
+        s = jnp.sqrt(jnp.maximum(d, jnp.finfo(d.dtype).tiny))
+        y = s / (s + b * (1 + _sqrt(e)))
+        scale = _sqrt(left[0][0][:, None]) * _sqrt(right[0][0][None, :])
+        return jax.tree.map(lambda c: scale**degree * _clenshaw(c, (4 / top) * y - 2), single)
+
+    def either(d, e, left, right, same):
+        return lax.cond(good, summed, lambda *arguments: recursion(*arguments, same), d, e, left, right)
+
+    return either
+
+
+def _clenshaw(coefficients, twice):
+    """sum_k c_k T_k(x) at twice = 2 x."""
+    high, higher = jnp.full_like(twice, coefficients[-1]), jnp.zeros_like(twice)
+    for k in range(coefficients.shape[0] - 2, 0, -1):
+        high, higher = twice * high + (coefficients[k] - higher), high
+    return twice * high / 2 + (coefficients[0] - higher)

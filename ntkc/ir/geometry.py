@@ -1,0 +1,84 @@
+"""How the positions of a layer's output read those of its input, axis by axis.
+
+A `Window` has independent weights at each tap: both sides of a second moment move together. A `Linear` map has the same fixed
+coefficients for all channels: each side moves by itself. A `Select` reads one position each, so it may be taken as either.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeAlias
+
+Grid: TypeAlias = tuple[int | None, ...]
+Index: TypeAlias = list[int | None]
+
+
+class BadGrid(Exception):
+    """The layer cannot stand on this index grid; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis of a window: taps at stride * p + dilation * k - low, or those of the transposed convolution."""
+
+    size: int
+    stride: int = 1
+    dilation: int = 1
+    padding: str = "same"
+    transposed: bool = False
+
+    def length(self, n: int | None) -> int | None:
+        """Number of output positions."""
+        if n is None:
+            if self.stride == 1 and self.padding != "valid" and not self.transposed:
+                return None
+            raise BadGrid("the number of positions must be known for a stride or for `valid` padding; write it in the input's type")
+        reach = (self.size - 1) * self.dilation + 1
+        if self.transposed:
+            return (n - 1) * self.stride + reach if self.padding == "valid" else n * self.stride
+        if self.padding == "valid":
+            if n < reach:
+                raise BadGrid(f"a window of {reach} positions does not fit into {n}")
+            return (n - reach) // self.stride + 1
+        return -(-n // self.stride)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Taps of a convolution. With `local` every position has weights of its own."""
+
+    axes: tuple[Axis, ...]
+    local: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Sums over windows; `average` divides by the full window, or with `normalize` by the taps in range."""
+
+    axes: tuple[Axis, ...]
+    average: bool
+    normalize: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalPool:
+    """Sum or mean over all positions."""
+
+    average: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """Positions by index on each axis; an integer takes the axis away."""
+
+    axes: tuple[tuple[int, ...] | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A matrix of fixed coefficients (out, in) on each axis; None leaves the axis alone."""
+
+    axes: tuple[tuple[tuple[Fraction, ...], ...] | None, ...]
+
+
+Linear: TypeAlias = Pool | GlobalPool | Select | Matrix
+Geometry: TypeAlias = Window | Linear

@@ -1,0 +1,90 @@
+"""Self-attention in the limit of infinitely many channels and heads (Hron et al. 2020, sections 3 and 4)."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import sympy as sp
+
+from ntkc.ir.layer import Mixing, MixingMatrix, choice, flag, number, optional
+from ntkc.ir.sample import Sample
+
+
+@dataclass(frozen=True)
+class Attention(Mixing):
+    """Logits q_p . k_q / d are deterministic in the limit; with untied queries and keys they vanish."""
+
+    name = "attention"
+
+    mechanism: str = choice("softmax", "identity", "relu", "abs")
+    scaling: str = choice("linear", "sqrt")
+    tied_query_key: bool = flag()
+    query_std: sp.Expr = number(1)
+    key_std: sp.Expr | None = optional()
+    value_std: sp.Expr = number(1)
+    out_std: sp.Expr = number(1)
+    b_std: sp.Expr | None = optional()
+    causal: bool = flag()
+    position_std: sp.Expr | None = optional()
+
+    def problem(self) -> str:
+        if self.scaling == "sqrt":
+            if self.tied_query_key:
+                return "logits q . k / sqrt(d) with tied query and key grow without bound; use `scaling=linear`"
+            return "logits q . k / sqrt(d) stay random in the limit and have no closed form; use `scaling=linear` and tied keys"
+        if self.tied_query_key and self.key_std is not None and self.key_std != self.query_std:
+            return "with `tied_query_key` one matrix serves both, so `key_std` equals `query_std`"
+        return ""
+
+    def coefficients(self) -> MixingMatrix:
+        scale = self.query_std**2 if self.tied_query_key else sp.S.Zero
+        return MixingMatrix(self.mechanism, scale, scale * (self.position_std or 0) ** 2, self.causal)
+
+    def moment(self, square: sp.Expr) -> sp.Expr:
+        return self.value_std**2 * self.out_std**2 * square + (self.b_std or 0) ** 2
+
+    def tangent(self, square: sp.Expr, tangent: sp.Expr) -> sp.Expr:
+        scale = self.value_std**2 * self.out_std**2
+        return 2 * scale * square + scale * tangent + (self.b_std or 0) ** 2
+
+    def sample(self) -> Sample:
+        logits = (self.mechanism, self.tied_query_key, self.query_std, self.key_std, self.causal, self.position_std)
+        return Sample(_attend, (None, self.value_std, self.out_std, self.b_std, *logits))
+
+
+def _attend(
+    weights: Any,
+    name: str,
+    h: Any,
+    width: int | None,
+    value_std: Any,
+    out_std: Any,
+    b_std: Any,
+    mechanism: str,
+    tied: bool,
+    query_std: Any,
+    key_std: Any,
+    causal: bool,
+    position_std: Any,
+) -> Any:
+    """One head; its positions in row-major order."""
+    shape, d = h.shape[1:-1], h.shape[-1]
+    width, n = width or weights.width, math.prod(h.shape[1:-1])
+    h = h.reshape(h.shape[0], n, d)
+    at = h if position_std is None else h + position_std * weights(name + "/positions", (n, d))
+    query = at @ weights(name + "/Q", (d, width)) * (query_std / math.sqrt(d))
+    key_std = query_std if key_std is None and tied else 1 if key_std is None else key_std
+    key = query if tied else at @ weights(name + "/K", (d, width)) * (key_std / math.sqrt(d))
+    logits = jnp.einsum("npc,nqc->npq", query, key) / width
+    seen = jnp.tril(jnp.ones((n, n), bool)) if causal else jnp.ones((n, n), bool)
+    if mechanism == "softmax":
+        mix = jnp.exp(logits - logits.max(-1, keepdims=True)) * seen
+        mix = mix / mix.sum(-1, keepdims=True)
+    else:
+        mix = {"identity": logits, "relu": jnp.maximum(logits, 0), "abs": jnp.abs(logits)}[mechanism] * seen
+    value = h @ weights(name + "/V", (d, width)) * (value_std / math.sqrt(d))
+    y = mix @ value @ weights(name + "/O", (width, width)) * (out_std / math.sqrt(width))
+    if b_std is not None:
+        y = y + b_std * weights(name + "/b", (width,))
+    return y.reshape(h.shape[0], *shape, width)
