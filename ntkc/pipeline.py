@@ -4,7 +4,7 @@ import hashlib
 import linecache
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -34,6 +34,7 @@ class Compilation:
     recursion: Recursion
     program: Program
     code: str
+    overrides: Mapping[str, str] = field(default_factory=dict)
 
     def module(self) -> ModuleType:
         """The emitted code, imported; tracebacks show its lines."""
@@ -65,12 +66,18 @@ class Compilation:
 
 def compile_source(source: Source, name: str | None = None, overrides: Mapping[str, str] | None = None) -> Compilation:
     sys.setrecursionlimit(max(sys.getrecursionlimit(), DEEPEST))  # long programs make deep recursions of small frames
-    syntax = parse(source)  # Source -> File
+    return compile_syntax(source, parse(source), name, overrides)
+
+
+def compile_syntax(
+    source: Source, syntax: File, name: str | None = None, overrides: Mapping[str, str] | None = None
+) -> Compilation:
+    """What follows from the syntax tree."""
     network = resolve(syntax, name, overrides)  # File -> Network
     recursion = derive(network)  # Network -> Recursion
     program = lower(recursion, network)  # Recursion -> Program
     code = emit(program)  # Program -> text
-    return Compilation(source, syntax, network, recursion, program, code)
+    return Compilation(source, syntax, network, recursion, program, code, dict(overrides or {}))
 
 
 def load(path: str | Path, name: str | None = None, **overrides: object) -> Compilation:

@@ -1,18 +1,27 @@
-"""Recursion -> values to any number of digits, with mpmath: slow, and written without a thought of speed."""
+"""Recursion -> values to any number of digits, with mpmath: slow, and written without a thought of speed.
+
+Everything is a NumPy array of mpmath numbers: a moment of one sample has one axis for its positions (row-major; one position for
+a vector), a table has one for those of x and one for those of x'.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import mpmath as mp
+import numpy as np
 import sympy as sp
+from sympy.core.function import AppliedUndef
 
+from ntkc.backends import matrices
 from ntkc.gaussian.moments import A, B, C
 from ntkc.gaussian.price import Expectation
 from ntkc.gaussian.series import Series, coefficients
-from ntkc.ir.recursion import SAME, Dual, Equation, Recursion, Step
+from ntkc.ir.geometry import Window
+from ntkc.ir.layer import MixingMatrix
+from ntkc.ir.recursion import SAME, Dual, Equation, PositionMap, Recursion, State, Step
 
-Vector = Sequence[Any]
+Memory: TypeAlias = dict[sp.Basic, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,67 +34,212 @@ class Values:
 
 def evaluate(
     recursion: Recursion,
-    x1: Sequence[Vector],
-    x2: Sequence[Vector],
+    x1: Sequence[Any],
+    x2: Sequence[Any],
     digits: int = 50,
     params: Mapping[str, object] | None = None,
 ) -> Values:
-    """NNGP and NTK of one pair; `x1[i]` is the vector of the i-th input. x1 is x2 counts as the same sample."""
+    """NNGP and NTK of one pair; `x1[i]` is the array of the i-th input (positions..., d). x1 is x2 counts as one sample."""
     with mp.workdps(digits + 10):
-        machine = _Machine(recursion, x1 is x2, dict(params or {}))
-        machine.load(x1, x2)
+        machine = _Machine(recursion, x1, x2, dict(params or {}))
         machine.run(recursion.steps)
-        nngp = {o.name: +machine.value(o.nngp) for o in recursion.outputs}
-        ntk = {o.name: +machine.value(o.ntk) for o in recursion.outputs if o.ntk is not None}
+        nngp = {o.name: machine.output(o.nngp) for o in recursion.outputs}
+        ntk = {o.name: machine.output(o.ntk) for o in recursion.outputs if o.ntk is not None}
         return Values(nngp, ntk)
 
 
 class _Machine:
-    def __init__(self, recursion: Recursion, same: bool, params: dict[str, object]) -> None:
-        self.recursion = recursion
-        self.memory: dict[sp.Symbol, Any] = {SAME: mp.mpf(int(same))}
-        self.calls = {dual.name: _callable(dual, self.memory) for dual in recursion.duals}
-        self._compiled: dict[sp.Expr, Any] = {}
-        for p in recursion.parameters:
-            given = params.get(p.symbol.name)
-            self.memory[p.symbol] = mp.mpf(str(given)) if given is not None else _number(p.default)
+    """Three memories: of x and of x' (in which `_2` is the same sample), and of what lies between them."""
 
-    def load(self, x1: Sequence[Vector], x2: Sequence[Vector]) -> None:
+    def __init__(self, recursion: Recursion, x1: Sequence[Any], x2: Sequence[Any], params: dict[str, object]) -> None:
+        self.recursion = recursion
+        self.shapes = [np.shape(x)[:-1] for x in x1]
+        self.maps = {m.name: m for m in recursion.maps}
+        self.given: Memory = {
+            p.symbol: mp.mpf(str(params[p.symbol.name])) if p.symbol.name in params else _number(p.default)
+            for p in recursion.parameters
+        }
+        self.calls = {dual.name: _callable(dual, self.given) for dual in recursion.duals}
+        self._compiled: dict[sp.Expr, Any] = {}
+        self._matrices: dict[str, Any] = {}
+        self.alone = tuple({**self.given, SAME: mp.mpf(1), **self._starts(x, x)} for x in (x1, x2))
+        self.between = {**self.given, SAME: mp.mpf(int(x1 is x2)), **self._starts(x1, x2)}
+
+    def _starts(self, x1: Sequence[Any], x2: Sequence[Any]) -> Memory:
         names = [node.name for node in self.recursion.inputs]
+        found: Memory = {}
         for data in self.recursion.data:
             i, j = names.index(data.first.name), names.index(data.second.name)
-            for symbol, u, v in zip(data.symbols, (x1[i], x1[i], x2[i]), (x2[j], x1[j], x2[j]), strict=True):
-                self.memory[symbol] = mp.fdot([mp.mpf(float(s)) for s in u], [mp.mpf(float(t)) for t in v]) / len(u)
+            c, a, b = data.symbols
+            found[c] = found[sp.Symbol(f"{c.name}_self", real=True)] = _gram(x1[i], x2[j])
+            for symbol, x in ((a, x1), (b, x2)):
+                table = _gram(x[i], x[j])
+                found[symbol] = np.diagonal(table).copy() if table.shape[0] == table.shape[1] else table[:, 0]
+        return found
 
     def run(self, steps: tuple[Step, ...]) -> None:
         for step in steps:
             if isinstance(step, Equation):
-                self.memory[step.symbol] = self.value(step.value)
+                self._store(step.symbol, step.pair[3], self._everywhere(step.value, step.pair[3]))
                 continue
-            self.memory.update({s.symbol: self.value(s.initial) for s in step.states})
+            self._store_all(step.states, [self._everywhere(s.initial, s.pair[3]) for s in step.states])
             for _ in range(step.count):
                 self.run(step.body)
-                self.memory.update({s.symbol: v for s, v in [(s, self.value(s.following)) for s in step.states]})
-            self.memory.update({s.result: self.memory[s.symbol] for s in step.states})
+                self._store_all(step.states, [self._everywhere(s.following, s.pair[3]) for s in step.states])
+            for s in step.states:
+                self._store(s.result, s.pair[3], self._everywhere(s.symbol, s.pair[3]))
 
-    def value(self, expr: sp.Expr) -> Any:
-        symbols = sorted(expr.free_symbols, key=str)
+    def output(self, value: sp.Expr) -> Any:
+        return +_Value(self, self.between, 2).of(value).flat[0]
+
+    def _everywhere(self, value: sp.Expr, side: str) -> tuple[Any, ...]:
+        """Of x and of x', or between them."""
+        axes = 1 if side == "1" else 2
+        memories = (self.between,) if side == "12" else self.alone
+        return tuple(_Value(self, memory, axes).of(value) for memory in memories)
+
+    def _store_all(self, states: tuple[State, ...], values: list[tuple[Any, ...]]) -> None:
+        for state, value in zip(states, values, strict=True):
+            self._store(state.symbol, state.pair[3], value)
+
+    def _store(self, symbol: sp.Symbol, side: str, values: tuple[Any, ...]) -> None:
+        if side == "12":
+            self.between[symbol] = values[0]
+            return
+        twin = sp.Symbol(f"{symbol.name[:-2]}_2", **symbol.assumptions0)
+        for memory, value in zip(self.alone, values, strict=True):
+            memory[symbol] = value
+            if side == "1":
+                memory[twin] = value
+        if side == "1":
+            self.between[symbol], self.between[twin] = values
+
+    def scalar(self, expr: sp.Expr, symbols: list[sp.Basic]) -> Any:
+        """A function of numbers, for arrays."""
         if expr not in self._compiled:
-            self._compiled[expr] = sp.lambdify(symbols, expr, [self.calls, "mpmath"])
-        return mp.mpf(self._compiled[expr](*(self.memory[s] for s in symbols)))
+            self._compiled[expr] = np.frompyfunc(sp.lambdify(symbols, expr, [self.calls, "mpmath"]), len(symbols), 1)
+        return self._compiled[expr]
+
+    def map(self, name: str) -> Any:
+        """Taps or a matrix."""
+        if name not in self._matrices:
+            found = self.maps[name]
+            grid = matrices.known(found, self.shapes)
+            geometry = found.geometry
+            assert not isinstance(geometry, MixingMatrix)
+            build = matrices.taps if isinstance(geometry, Window) else matrices.matrix
+            self._matrices[name] = build(geometry, grid)  # type: ignore[operator]
+        return self._matrices[name]
+
+
+class _Value:
+    """An expression in one memory; `axes` is 1 for moments of one sample, 2 for tables."""
+
+    def __init__(self, machine: _Machine, memory: Memory, axes: int) -> None:
+        self.machine, self.memory, self.axes = machine, memory, axes
+
+    def of(self, value: sp.Expr) -> Any:
+        """Its array."""
+        parts: Memory = {}
+        inner = self._named(value, parts)
+        back = {dummy: call for call, dummy in parts.items()}
+        symbols = sorted(inner.free_symbols, key=str)
+        arrays = [self._applied(back[s]) if s in back else self._read(s) for s in symbols]
+        if not symbols:
+            return np.full((1,) * self.axes, mp.mpf(sp.N(inner, mp.mp.dps)) if inner.is_number else inner, dtype=object)
+        named = {s: sp.Symbol(f"a{i}") for i, s in enumerate(symbols)}
+        function = self.machine.scalar(inner.xreplace(named), list(named.values()))
+        return np.asarray(function(*arrays), dtype=object).reshape(np.broadcast_shapes(*(np.shape(a) for a in arrays)))
+
+    def _named(self, value: sp.Expr, parts: Memory) -> sp.Expr:
+        """Outermost maps over positions as names."""
+        if _is_map(value, self.machine.maps):
+            return parts.setdefault(value, sp.Dummy())
+        return value.func(*(self._named(part, parts) for part in value.args)) if value.args else value
+
+    def _read(self, symbol: sp.Basic) -> Any:
+        array = self.memory[symbol]
+        if symbol == SAME and self.axes == 2:
+            n = int(np.prod(self.machine.shapes[0])) if self.machine.shapes[0] else 1
+            return np.array([[array * int(i == j) for j in range(n)] for i in range(n)], dtype=object) if n > 1 else array
+        if self.axes == 2 and np.ndim(array) == 1:
+            return array[None, :] if str(symbol).endswith("_2") else array[:, None]
+        return array
+
+    def _applied(self, call: AppliedUndef) -> Any:
+        name = call.func.__name__
+        if name == "diagonal":
+            return np.diagonal(_Value(self.machine, self.memory, 2).of(call.args[0])).copy()
+        if name == "flat_mean":
+            inside = _Value(self.machine, self.memory, self.axes).of(call.args[0])
+            values = np.diagonal(inside) if self.axes == 2 else inside
+            return np.full((1,) * self.axes, mp.fsum(values) / len(values), dtype=object)
+        stem = name.removesuffix("_left").removesuffix("_right")
+        found = self.machine.maps[stem]
+        if isinstance(found.geometry, MixingMatrix):
+            return self._mixed(found, stem, name, call)
+        x = _Value(self.machine, self.memory, self.axes).of(call.args[0])
+        coefficients_ = self.machine.map(stem)
+        n = int(np.prod(matrices.known(found, self.machine.shapes)))
+        both = isinstance(found.geometry, Window) or not name.endswith(("_left", "_right"))
+        sides = (0, 1) if both else (int(name.endswith("_right")),)
+        x = np.broadcast_to(x, [n if k in sides or x.ndim == 1 else m for k, m in enumerate(x.shape)])
+        if isinstance(found.geometry, Window):
+            return _windowed(x, coefficients_, found.geometry.local)
+        m = np.array(coefficients_, dtype=object)
+        if name.endswith("_left") or self.axes == 1:
+            return m.dot(x)
+        return x.dot(m.T) if name.endswith("_right") else m.dot(x).dot(m.T)
+
+    def _mixed(self, found: PositionMap, stem: str, name: str, call: AppliedUndef) -> Any:
+        assert isinstance(found.geometry, MixingMatrix)
+        if name == stem:
+            table = _Value(self.machine, self.memory, 2).of(call.args[0])
+            return matrices.mixing(found.geometry, table, lambda e: _Value(self.machine, self.memory, 1).of(e)[()].flat[0])
+        mix, x = self.memory[call.args[0]], _Value(self.machine, self.memory, 2).of(call.args[1])
+        return mix.dot(x) if name.endswith("_left") else x.dot(mix.T)
+
+
+def _is_map(expr: sp.Basic, maps: Mapping[str, PositionMap]) -> bool:
+    if not isinstance(expr, AppliedUndef):
+        return False
+    name = expr.func.__name__
+    return name in ("diagonal", "flat_mean") or name.removesuffix("_left").removesuffix("_right") in maps
+
+
+def _windowed(x: Any, taps: list[list[int | None]], local: bool) -> Any:
+    """Sum over taps of x at the positions they read, on both sides of a table."""
+    zero = mp.mpf(0)
+    if x.ndim == 1:
+        return np.array([mp.fsum(x[tap[p]] for tap in taps if tap[p] is not None) for p in range(len(taps[0]))], dtype=object)
+    n, count = len(x), len(taps[0])
+    padded = np.full((n + 1, n + 1), zero, dtype=object)
+    padded[:n, :n] = x
+    found = np.full((count, count), zero, dtype=object)
+    for tap in taps:
+        at = [n if i is None else i for i in tap]
+        found = found + padded[np.ix_(at, at)]
+    return found * np.eye(count, dtype=int) if local else found
+
+
+def _gram(x: Any, y: Any) -> Any:
+    """<x_p, y_q> / d."""
+    rows, columns = (np.reshape(np.asarray(w, dtype=float), (-1, np.shape(w)[-1])) for w in (x, y))
+    numbers = [[[mp.mpf(float(t)) for t in row] for row in w] for w in (rows, columns)]
+    return np.array([[mp.fdot(r, s) / len(r) for s in numbers[1]] for r in numbers[0]], dtype=object)
 
 
 def _number(value: sp.Expr) -> Any:
     return mp.mpf(sp.N(value, mp.mp.dps)._mpf_)
 
 
-def _callable(dual: Dual, memory: dict[sp.Symbol, Any]) -> Any:
+def _callable(dual: Dual, given: Memory) -> Any:
     law = dual.law
     if isinstance(law, Series):
         return lambda c, a, b: _summed(law, c, a, b)
     free = sorted(law.value.free_symbols - {A, B, C}, key=str)
     compiled = sp.lambdify([C, A, B, *free], _clamped(law), "mpmath")
-    return lambda c, a, b: mp.re(compiled(c, a, b, *(memory[s] for s in free)))
+    return lambda c, a, b: mp.re(compiled(c, a, b, *(given[s] for s in free)))
 
 
 def _clamped(law: Expectation) -> sp.Expr:

@@ -16,7 +16,7 @@ from ntkc.gaussian.product import Factors, Monomial, expect, monomials
 from ntkc.gaussian.series import Series, series
 from ntkc.gaussian.slope import Discontinuous, slope
 from ntkc.gaussian.terms import NotClosed, Z
-from ntkc.ir.geometry import Geometry, GlobalPool, Linear, Pool, Select
+from ntkc.ir.geometry import Geometry, GlobalPool, Grid, Linear, Pool, Select
 from ntkc.ir.layer import MixingMatrix, Moments
 from ntkc.ir.network import (
     CarriedNode,
@@ -66,8 +66,7 @@ class Rules:
         self.data: dict[tuple[int, int], Data] = {}
         self._memo: dict[tuple[str, int, int, str], sp.Expr] = {}
         self._labels: dict[str, tuple[str, int, int, str]] = {}
-        self.maps: dict[tuple[Geometry | MixingMatrix, int], str] = {}
-        self.ranks: dict[str, int] = {}
+        self.maps: dict[tuple[Geometry | MixingMatrix, Grid], str] = {}
         self._splits: dict[sp.Expr, tuple[sp.Expr, sp.Expr]] = {}
 
     # --- second moments -------------------------------------------------------------------------------------------------
@@ -163,11 +162,7 @@ class Rules:
         return node.layer.geometry(self.network.grids[node.operand])
 
     def _map(self, geometry: Geometry | MixingMatrix, stem: str, operand: int) -> str:
-        key = geometry, len(self.network.grids[operand])
-        if key not in self.maps:
-            self.maps[key] = f"{stem}{len(self.maps)}"
-            self.ranks[self.maps[key]] = key[1]
-        return self.maps[key]
+        return self.maps.setdefault((geometry, self.network.grids[operand]), f"{stem}{len(self.maps)}")
 
     def _read(self, p: int, q: int, moment: sp.Expr) -> sp.Expr:
         """What two uses of the same weights read, from a moment of their operands."""

@@ -93,8 +93,12 @@ class PositionMap:
 
     name: str
     geometry: Geometry | MixingMatrix
-    rank: int
-    """Axes of the index grid it acts on."""
+    grid: Grid
+    """The index grid it acts on."""
+
+    @property
+    def rank(self) -> int:
+        return len(self.grid)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from ntkc.ir.program import Coefficients, Curve, Polynomials
 
 S = sp.Symbol("S")
 DEGREES = range(1, 30)
-TOLERANCES = (2e-8, 2e-17)
+TOLERANCES = (6e-8, 2e-17)
 Function = Callable[[Any], Any]
 
 

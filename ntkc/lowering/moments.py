@@ -7,6 +7,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from ntkc.gaussian.price import Expectation
+from ntkc.ir.intrinsics import ratio
 from ntkc.ir.program import Assign, Carry, For, Instruction
 from ntkc.ir.recursion import Dual, Equation, LoopStep, Recursion, State, Step
 from ntkc.lowering.forms import FULL, MATCHED, Forms
@@ -101,7 +102,8 @@ class Moments:
             scale = self._hoisted(sp.sqrt(a) * sp.sqrt(b), place)
             stem = f"{c}{'' if form == FULL or not any(ranks) else '_matched'}" if c.is_Symbol else f"{len(known)}_{place + 1}"
             d, e = sp.Symbol(f"d_{stem}"), sp.Symbol(f"e_{stem}")
-            gap = half_gap(*(self.forms.rewritten(x, form, ranks) for x in (c, scale)))
+            inverse = self._hoisted(ratio(1, sp.sqrt(a)) * ratio(1, sp.sqrt(b)), place)
+            gap = half_gap(*(self.forms.rewritten(x, form, ranks) for x in (c, inverse)))
             assigns = [Assign(d, gap), Assign(e, 1 - d)]
             known[call.args, form] = d, e, scale
         d, e, scale = known[call.args, form]
@@ -114,7 +116,7 @@ class Moments:
             return value
         free = value.free_symbols - self.parameters
         name = value.func.__name__ if isinstance(value, AppliedUndef) else ""
-        if (value.is_Pow or name == "flat_mean") and free:
+        if (value.is_Pow or isinstance(value, ratio) or name == "flat_mean") and free:
             if free <= self.sides.firsts:
                 return self._own(value, place)
             if free <= self.sides.seconds:

@@ -26,7 +26,7 @@ def derive(network: Network) -> Recursion:
     inputs = tuple(node for node in network.nodes if isinstance(node, InputNode))
     duals = tuple(rules.duals.values())
     steps = _steps(rules, None, own)
-    maps = tuple(PositionMap(name, geometry, rules.ranks[name]) for (geometry, _), name in rules.maps.items())
+    maps = tuple(PositionMap(name, geometry, grid) for (geometry, grid), name in rules.maps.items())
     data = tuple(rules.data.values())
     return with_tables(Recursion(network.name, inputs, data, network.parameters, duals, steps, outputs, maps, network.grids))
 

@@ -97,6 +97,9 @@ def _polynomials(d, e, table):
     def branch(near, beyond):
         if e is None or near == beyond:
             return _polynomial(near, z)
+        if all(tuple(-k for k in b) == n for n, b in zip(near, beyond, strict=True)):
+            value = _polynomial(near, z)
+            return jnp.where(far, -value, value)
         return jnp.where(far, _polynomial(beyond, z), _polynomial(near, z))
 
     root = jnp.sqrt(jnp.maximum(z, jnp.finfo(z.dtype).tiny))  # no NaN in the gradient at z = 0

@@ -13,14 +13,14 @@ def _at(arrays, *turns):
 
 
 def _by_pairs(x1, x2, params, get, symmetric, dtype, precision):
-    """Unordered pairs of samples where symmetric, in chunks whose tables stay in the cache."""
+    """Unordered pairs of samples where symmetric, without the diagonal, in chunks whose tables stay in the cache."""
     left, wide1 = _prepared_tables(x1, params, dtype)
     right, wide2 = (left, wide1) if symmetric else _prepared_tables(x2, params, dtype)
     few = {name: value.astype(dtype) for name, value in params.items()}
     n1, n2 = x1[0].shape[0], x2[0].shape[0]
     between = _select(_pair, get, few)
     positions = math.prod(x1[0].shape[1:-1]) * math.prod(x2[0].shape[1:-1])
-    chunk = max(1, min(2**17 // positions, n1 * n2))
+    chunk = max(1, min(2**17 // positions, n1 * n2 // (2 if symmetric else 1)))
 
     def one(xs, ys, a, b):
         starts = [jnp.tensordot(xs[i], ys[j], ((-1,), (-1,)), precision="highest") / xs[i].shape[-1] for i, j in DATA]
@@ -36,15 +36,15 @@ def _by_pairs(x1, x2, params, get, symmetric, dtype, precision):
         return jax.vmap(one, in_axes=-1, out_axes=-1)(*last)
 
     rows = jnp.arange(n1)
-    count = n1 * (n1 + 1) // 2 if symmetric else n1 * n2
+    count = n1 * (n1 - 1) // 2 if symmetric else n1 * n2
 
     def index(k):
-        """The k-th pair (i, j), j <= i where symmetric; the last ones are repeated."""
-        k = jnp.minimum(k, count - 1)
+        """The k-th pair (i, j), j < i where symmetric; the last ones are repeated."""
+        k = jnp.minimum(k, max(count - 1, 0))
         if not symmetric:
             return k // n2, k % n2
-        i = jnp.searchsorted(rows * (rows + 1) // 2, k, side="right") - 1
-        return i, k - i * (i + 1) // 2
+        i = jnp.searchsorted(rows * (rows - 1) // 2, k, side="right") - 1
+        return i, k - i * (i - 1) // 2
 
     def body(step, out):
         i, j = index(step * chunk + jnp.arange(chunk))

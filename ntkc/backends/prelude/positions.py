@@ -4,6 +4,7 @@ Axes after these (pairs of samples) are carried along."""
 import math
 
 import jax.numpy as jnp
+from jax import lax
 
 
 def _taps(n, size, stride, dilation, padding, transposed):
@@ -62,15 +63,53 @@ def _taken(x, axis, index):
 
 
 def _windowed(x, axes, full, local=False):
-    """Sum over the taps of a window, which move x and x' together; divided by nothing. With `local` only p = q is kept."""
+    """Sum over the taps of a window, which move x and x' together, one axis after the other; divided by nothing. With `local`
+    only p = q is kept."""
     rank = len(axes)
     for axis, spec in enumerate(axes):
+        both = (axis, rank + axis) if full else (axis,)
+        size, stride, dilation, padding, transposed = spec
+        padded, counts = _padded(x, both, spec)
         total = 0
-        for index in _taps(x.shape[axis], *spec):
-            moved = _taken(x, axis, index)
-            total = total + (_taken(moved, rank + axis, index) if full else moved)
+        for k in range(size):
+            starts, limits, strides = [0] * x.ndim, list(padded.shape), [1] * x.ndim
+            for a in both:
+                starts[a], strides[a] = k * dilation, 1 if transposed else stride
+                limits[a] = starts[a] + (counts[a] - 1) * strides[a] + 1
+            total = total + lax.slice(padded, starts, limits, strides)
         x = total
     return x * _same_positions(1, x, rank) if local and full else x
+
+
+def _padded(x, both, spec):
+    """x with the positions around it that a window reaches: zeros, or itself where circular; and how many outputs there are."""
+    _, stride, _, padding, transposed = spec
+    widths, counts = [(0, 0, 0)] * x.ndim, {}
+    for axis in both:
+        low, high, counts[axis] = _margins(x.shape[axis], *spec)
+        widths[axis] = (low, high, stride - 1 if transposed else 0)
+    if padding != "circular":
+        return lax.pad(x, jnp.zeros((), x.dtype), widths), counts
+    if transposed:
+        x = lax.pad(x, jnp.zeros((), x.dtype), [(0, i, i) if axis in both else (0, 0, 0) for axis, (_, _, i) in enumerate(widths)])
+    return jnp.pad(x, [(low, high) for low, high, _ in widths], "wrap"), counts
+
+
+def _margins(n, size, stride, dilation, padding, transposed):
+    """Positions to add below and above an axis of n, and the number of outputs."""
+    reach = (size - 1) * dilation + 1
+    if transposed:
+        low = reach - 1 if padding == "valid" or stride > reach - 1 else -(-(reach + stride - 2) // 2)
+        count = (n - 1) * stride + reach if padding == "valid" else n * stride
+        inside = n * stride if padding == "circular" else (n - 1) * stride + 1
+        return low, count + reach - 1 - low - inside, count
+    if padding == "valid":
+        count = (n - reach) // stride + 1
+        return 0, (count - 1) * stride + reach - n, count
+    count = -(-n // stride)
+    total = (count - 1) * stride + reach - n
+    low = max(total, 0) // 2
+    return low, total - low, count
 
 
 def _pooled(x, first, axes, average, normalize):
@@ -157,9 +196,9 @@ def _identity_of(x, rank):
     return match
 
 
-def _half_gap(c, scale):
-    """(1 - c / scale) / 2 within [0, 1], 1/2 where the scale is 0."""
-    return jnp.clip((1 - _ratio(jnp.ones_like(scale), scale) * c) / 2, 0, 1)
+def _half_gap(c, inverse):
+    """(1 - c inverse) / 2 within [0, 1]; 1/2 where the inverse of the scale is taken as 0 because the scale is."""
+    return jnp.clip(0.5 - 0.5 * (c * inverse), 0, 1)
 
 
 def _attention(table, mechanism, scale, shift, causal):
