@@ -129,7 +129,8 @@ def _gap(
     x1: tuple[np.ndarray, ...],
     x2: tuple[np.ndarray, ...],
 ) -> float:
-    digits = 15 if any(isinstance(d.law, Series) for d in compilation.recursion.duals) else 30
+    series = any(isinstance(d.law, Series) for d in compilation.recursion.duals)
+    digits = 15 if series or any(compilation.recursion.grids) else 30
     reference = np.array(
         [
             [
