@@ -12,6 +12,7 @@ from ntkc.ir.network import (
     ConcatNode,
     FinalNode,
     InputNode,
+    ItemNode,
     MapNode,
     MixingNode,
     Network,
@@ -50,7 +51,7 @@ def _body(network: Network, place: int | None, indent: str) -> Iterator[str]:
     opened: set[int] = set()
     for index, node in enumerate(network.nodes):
         inner = _child(network, node.origin.loop, place)
-        if node.origin.loop == place and not isinstance(node, InputNode | CarriedNode):
+        if node.origin.loop == place and not isinstance(node, InputNode | ItemNode | CarriedNode):
             yield from _line(network, index, node, indent)
         elif inner is not None and inner not in opened:
             opened.add(inner)
@@ -66,6 +67,9 @@ def _child(network: Network, place: int | None, parent: int | None) -> int | Non
 
 def _loop(network: Network, index: int, indent: str) -> Iterator[str]:
     loop = network.loops[index]
+    if loop.scan:
+        yield from _scan(network, index, indent)
+        return
     names = "".join(f"v{network.carried(index, slot)}, " for slot in range(len(loop.slots))).rstrip()
     if names:
         yield f"{indent}{names} = {''.join(f'v{slot.initial}, ' for slot in loop.slots).rstrip()}"
@@ -73,6 +77,23 @@ def _loop(network: Network, index: int, indent: str) -> Iterator[str]:
     yield from _body(network, index, indent + "    ")
     if names:
         yield f"{indent}    {names} = {''.join(f'v{slot.following}, ' for slot in loop.slots).rstrip()}"
+
+
+def _scan(network: Network, index: int, indent: str) -> Iterator[str]:
+    """Step after step; every step's states are kept."""
+    loop = network.loops[index]
+    item, sequence = next((i, n.operand) for i, n in enumerate(network.nodes) if isinstance(n, ItemNode) and n.loop == index)
+    carried = [network.carried(index, slot) for slot in range(len(loop.slots))]
+    for place, slot in zip(carried, loop.slots, strict=True):
+        width = network.widths[slot.following] or "weights.width"
+        yield f"{indent}v{place}, kept{place} = jnp.zeros((v{sequence}.shape[0], {width})), []"
+    yield f"{indent}for turn{index} in range({loop.count}):"
+    yield f"{indent}    v{item} = v{sequence}[:, turn{index}]"
+    yield from _body(network, index, indent + "    ")
+    names = "".join(f"v{place}, " for place in carried).rstrip()
+    yield f"{indent}    {names} = {''.join(f'v{slot.following}, ' for slot in loop.slots).rstrip()}"
+    for place in carried:
+        yield f"{indent}    kept{place}.append(v{place})"
 
 
 def _line(network: Network, index: int, node: Node, indent: str) -> Iterator[str]:
@@ -95,7 +116,8 @@ def _line(network: Network, index: int, node: Node, indent: str) -> Iterator[str
             where = {s: sp.Symbol(f"v{i}", real=True) for s, i in zip(symbols, operands, strict=True)}
             yield f"{indent}v{index} = {text(function.subs(where))}"
         case FinalNode(loop=loop, slot=slot):
-            yield f"{indent}v{index} = v{network.carried(loop, slot)}"
+            place = network.carried(loop, slot)
+            yield f"{indent}v{index} = " + (f"jnp.stack(kept{place}, 1)" if network.loops[loop].scan else f"v{place}")
 
 
 def _arguments(sample: Sample, last: bool) -> str:

@@ -14,7 +14,7 @@ from ntkc.backends.library import library
 from ntkc.backends.printer import text
 from ntkc.gaussian.series import NODES, VARIANCES, Series
 from ntkc.gaussian.terms import Z
-from ntkc.ir.geometry import Axis, GlobalPool, Matrix, Pool, Select, Window
+from ntkc.ir.geometry import Axis, GlobalPool, Matrix, Pool, Select, Shift, Window
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.program import Assign, Curve, Definition, For, Instruction, Program
 from ntkc.ir.recursion import Data
@@ -114,6 +114,8 @@ def _maps(program: Program) -> Iterator[str]:
                     yield '    """The selected positions."""'
                     inner = f"{name}(x, 0)"
                     yield f"    return {name}({inner}, {found.rank - _dropped(axes)})" if form == "full" else f"    return {inner}"
+            case Shift():
+                body = "_shifted(x, first)"
             case Matrix(axes=axes):
                 rows = tuple(None if m is None else tuple(tuple(float(v) for v in row) for row in m) for m in axes)
                 body = f"_resampled(x, first, {rows!r})"

@@ -7,7 +7,7 @@ from typing import Any
 import mpmath as mp
 import numpy as np
 
-from ntkc.ir.geometry import Axis, GlobalPool, Grid, Matrix, Pool, Select, Window
+from ntkc.ir.geometry import Axis, GlobalPool, Grid, Matrix, Pool, Select, Shift, Window
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.recursion import PositionMap
 
@@ -20,7 +20,7 @@ def taps(geometry: Window, grid: Sequence[int]) -> list[list[int | None]]:
     return [[_flat(index, grid) for index in product(*choice)] for choice in product(*each)]
 
 
-def matrix(geometry: Pool | GlobalPool | Select | Matrix, grid: Sequence[int]) -> list[list[Any]]:
+def matrix(geometry: Pool | GlobalPool | Select | Matrix | Shift, grid: Sequence[int]) -> list[list[Any]]:
     """Coefficients (out, in) of a linear map over positions."""
     if isinstance(geometry, GlobalPool):
         count = int(np.prod(grid))
@@ -76,7 +76,9 @@ def _axis_taps(axis: Axis, n: int) -> list[list[int | None]]:
     return found
 
 
-def _axis_matrix(geometry: Pool | Select | Matrix, k: int, n: int) -> list[list[Any]]:
+def _axis_matrix(geometry: Pool | Select | Matrix | Shift, k: int, n: int) -> list[list[Any]]:
+    if isinstance(geometry, Shift):
+        return [[mp.mpf(int(j == i - 1)) for j in range(n)] for i in range(n)]
     if isinstance(geometry, Select):
         index = geometry.axes[k]
         chosen = (index % n,) if isinstance(index, int) else index

@@ -180,8 +180,17 @@ class _Value:
 
     def _applied(self, call: AppliedUndef) -> Any:
         name = call.func.__name__
+        arrays = {str(s): np.ndim(self.memory.get(s, 0)) for s in call.free_symbols}
+        if self.axes == 2 and name != "_zeros" and set(arrays.values()) == {1}:  # of one sample alone
+            moment = _Value(self.machine, self.memory, 1).of(call)
+            return moment[None, :] if any(s.endswith("_2") for s in arrays) else moment[:, None]
         if name == "diagonal":
             return np.diagonal(_Value(self.machine, self.memory, 2).of(call.args[0])).copy()
+        if name == "matching":
+            inside = _Value(self.machine, self.memory, self.axes).of(call.args[0])
+            return inside * np.eye(len(inside), dtype=int) if self.axes == 2 else inside
+        if name == "_zeros":
+            return np.zeros(tuple(int(n) for n in call.args[1:]), dtype=self.machine.dtype) + self.machine.number(0)
         if name == "flat_mean":
             inside = _Value(self.machine, self.memory, self.axes).of(call.args[0])
             values = np.diagonal(inside) if self.axes == 2 else inside
@@ -217,7 +226,7 @@ def _is_map(expr: sp.Basic, maps: Mapping[str, PositionMap]) -> bool:
     if not isinstance(expr, AppliedUndef):
         return False
     name = expr.func.__name__
-    return name in ("diagonal", "flat_mean") or name.removesuffix("_left").removesuffix("_right") in maps
+    return name in ("diagonal", "flat_mean", "matching", "_zeros") or name.removesuffix("_left").removesuffix("_right") in maps
 
 
 def _windowed(x: Any, taps: list[list[int | None]], local: bool) -> Any:
@@ -242,7 +251,7 @@ def _gram(x: Any, y: Any, dtype: Any) -> Any:
 
 
 def _number(value: sp.Expr) -> Any:
-    return mp.mpf(sp.N(value, mp.mp.dps)._mpf_)
+    return mp.mpf(sp.Float(value, mp.mp.dps)._mpf_)
 
 
 def _callable(dual: Dual, given: Memory, dtype: Any) -> Any:

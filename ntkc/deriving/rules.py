@@ -16,7 +16,7 @@ from ntkc.gaussian.product import Factors, Monomial, expect, monomials
 from ntkc.gaussian.series import Series, series
 from ntkc.gaussian.slope import Discontinuous, slope
 from ntkc.gaussian.terms import NotClosed, Z
-from ntkc.ir.geometry import Geometry, GlobalPool, Grid, Linear, Pool, Select
+from ntkc.ir.geometry import Geometry, GlobalPool, Grid, Linear, Pool, Select, Shift
 from ntkc.ir.layer import MixingMatrix, Moments
 from ntkc.ir.network import (
     CarriedNode,
@@ -24,6 +24,7 @@ from ntkc.ir.network import (
     ConcatNode,
     FinalNode,
     InputNode,
+    ItemNode,
     Law,
     MapNode,
     MixingNode,
@@ -32,7 +33,7 @@ from ntkc.ir.network import (
     PositionalNode,
     WeightedNode,
 )
-from ntkc.ir.recursion import SAME, Data, Dual, Equation, State, flat_mean, own
+from ntkc.ir.recursion import SAME, Data, Dual, Equation, State, flat_mean, matching, own
 
 CROSS, FIRST, SECOND = "12", "1", "2"
 SUFFIX = {CROSS: "", FIRST: "_1", SECOND: "_2"}
@@ -67,6 +68,8 @@ class Rules:
         self._memo: dict[tuple[str, int, int, str], sp.Expr] = {}
         self._labels: dict[str, tuple[str, int, int, str]] = {}
         self.maps: dict[tuple[Geometry | MixingMatrix, Grid], str] = {}
+        self.slow: set[int] = set()
+        """Scans with moments between different steps of what is carried and what is not."""
         self._splits: dict[sp.Expr, tuple[sp.Expr, sp.Expr]] = {}
 
     # --- second moments -------------------------------------------------------------------------------------------------
@@ -90,7 +93,8 @@ class Rules:
             case InputNode(), InputNode():
                 return self._data(p, q, side), "data", ()
             case WeightedNode(layer=layer, operand=x), WeightedNode(operand=y):
-                return layer.moment(self._read(p, q, self.second(x, y, side))), layer.name, (_tied(p, q),)
+                value = layer.moment(self._read(p, q, self.second(x, y, side)))
+                return self._fresh(p, value, side), layer.name, (_tied(p, q),)
             case MixingNode(layer=layer, operand=x), MixingNode(operand=y):
                 return layer.moment(self._mixed(p, q, self.second(x, y, side))), layer.name, (_tied(p, q),)
         self._refuse_history(p, q)
@@ -108,6 +112,10 @@ class Rules:
             return sp.Add(*(k * moment(i, q) for k, i in left.terms)), "linearity", ()
         if isinstance(right, CombineNode):
             return sp.Add(*(k * moment(p, j) for k, j in right.terms)), "linearity", ()
+        if isinstance(left, ItemNode):
+            return moment(left.operand, q), "scan", ()
+        if isinstance(right, ItemNode):
+            return moment(p, right.operand), "scan", ()
         if isinstance(left, PositionalNode) and isinstance(right, PositionalNode):
             inside = moment(left.operand, right.operand)
             if side == CROSS or inside == 0:
@@ -179,6 +187,14 @@ class Rules:
             raise Underivable(p, "the same weights are used on two different index grids")
         return moment if windows[0] is None else sp.Function(self._map(windows[0], "window", left.operand))(moment)
 
+    def _fresh(self, p: int, value: sp.Expr, side: str) -> sp.Expr:
+        """Weights made inside a scan are others at each step: only matching positions are correlated."""
+        node = self.network.nodes[p]
+        assert isinstance(node, WeightedNode)
+        local = getattr(node.layer, "local", False) and bool(self.network.grids[p])
+        scan = node.home is not None and self.network.loops[node.home].scan
+        return matching(value) if (scan or local) and side == CROSS else value
+
     def _both(self, left: PositionalNode, right: PositionalNode, moment: sp.Expr) -> sp.Expr:
         geometry = self._geometry(left)
         if moment == 0:
@@ -248,7 +264,7 @@ class Rules:
                 return sp.S.Zero, "data", ("the input is not trained",)
             case WeightedNode(layer=layer, operand=x), WeightedNode(operand=y):
                 moments = (self._read(p, q, value) for value in (self.second(x, y, CROSS), self.tangent(x, y)))
-                return layer.tangent(*moments), layer.name, (_tied(p, q),)
+                return self._fresh(p, layer.tangent(*moments), CROSS), layer.name, (_tied(p, q),)
             case MixingNode(layer=layer, operand=x), MixingNode(operand=y):
                 moments = (self._mixed(p, q, value) for value in (self.second(x, y, CROSS), self.tangent(x, y)))
                 return layer.tangent(*moments), layer.name, (_tied(p, q),)
@@ -360,6 +376,8 @@ class Rules:
 
     def _mean(self, p: int, side: str) -> tuple[sp.Expr, str, tuple[str, ...]]:
         match self.network.nodes[p]:
+            case ItemNode(operand=h):
+                return self.mean(h, side), "scan", ()
             case CombineNode(terms=terms):
                 return sp.Add(*(k * self.mean(i, side) for k, i in terms)), "linearity", ()
             case PositionalNode(operand=h) as node:
@@ -393,6 +411,10 @@ class Rules:
             return self._memo[key]
         if kind == "m" and self.network.laws[p] is Law.GAUSSIAN:
             return sp.S.Zero
+        if self.network.scanned(p) or self.network.scanned(q):
+            if kind == "m" or self.sources[p] & self.sources[q]:
+                self._memo[key] = self._scanned(kind, p, q, side)
+                return self._memo[key]
         if (loop := self._loop_of(p, q)) is not None and (kind == "m" or self.sources[p] & self.sources[q]):
             return self._state(key, loop)
         try:
@@ -431,7 +453,8 @@ class Rules:
 
     def _loop_of(self, p: int, q: int) -> int | None:
         """The loop whose slot one of the two is, if the pair is one of its states."""
-        loops = [n.loop for n in (self.network.nodes[p], self.network.nodes[q]) if isinstance(n, CarriedNode | FinalNode)]
+        ends = (i for i in (p, q) if not self.network.scanned(i))
+        loops = [n.loop for n in map(self.network.nodes.__getitem__, ends) if isinstance(n, CarriedNode | FinalNode)]
         if not loops:
             return None
         loop = max(loops)
@@ -441,6 +464,59 @@ class Rules:
             if not slot_of_it and (self.network.inside(node.origin.loop, loop) or self._after(index, loop)):
                 return None
         return loop
+
+    # --- scans ----------------------------------------------------------------------------------------------------------
+
+    def _scanned(self, kind: str, p: int, q: int, side: str) -> sp.Expr:
+        """A moment of what a scan carries: the table of the scan's values, moved by one position on the sides carried."""
+        nodes = [self.network.nodes[i] for i in (p, q)]
+        loop = max(n.loop for i, n in zip((p, q), nodes, strict=True) if self.network.scanned(i) for n in [n])  # type: ignore[union-attr]
+        bases = [self._base(i, loop) for i in (p, q)]
+        moved = [isinstance(n, CarriedNode) and n.loop == loop for n in nodes]
+        if kind != "m" and side != CROSS and moved[0] != moved[1]:
+            return own(self.second(p, q, CROSS))
+        symbol, result = self._table(kind, bases[0], bases[1], side, loop)
+        if not any(moved):
+            inside = any(self.network.inside(n.origin.loop, loop) for n in nodes)
+            return symbol if inside else result
+        name = self._map(Shift(), "shift", p if moved[0] else q)
+        if side != CROSS:
+            return sp.Function(f"{name}_left")(symbol)
+        if moved[0] != moved[1]:
+            self.slow.add(loop)
+        for end in [e for e, m in zip(("left", "right"), moved, strict=True) if m]:
+            symbol = sp.Function(f"{name}_{end}")(symbol)
+        return symbol
+
+    def _base(self, index: int, loop: int) -> int:
+        node = self.network.nodes[index]
+        if isinstance(node, CarriedNode | FinalNode) and node.loop == loop:
+            return self.network.loops[loop].slots[node.slot].following
+        return index
+
+    def _table(self, kind: str, p: int, q: int, side: str, loop: int) -> tuple[sp.Symbol, sp.Symbol]:
+        """A moment of values of a scan, as found in the turn before, and after the last turn.
+
+        Each turn computes the whole table from the one before. A cell (t, r) that reads (t - 1, r - 1) is right after max(t, r)
+        turns; where cells also read (t - 1, r) or (t, r - 1), after t + r - 1.
+        """
+        if side != CROSS and p < q:
+            p, q = q, p
+        key = f"scan{kind}", p, q, side
+        if key not in self._memo:
+            symbol, result = (self._symbol((kind, p, q, side), ending) for ending in ("_before", "_end"))
+            self._memo[key] = symbol
+            after = self._moment(kind, (p, q), side)
+            sizes = [self.network.grids[i][0] for i in ((p, q) if side == CROSS else (p,))]
+            start = self._data(*self._any_input(), side)
+            initial = sp.Function("_zeros")(start, *map(sp.Integer, sizes))
+            self.scopes[loop].states.append(State(symbol, initial, after, result, (kind, p, q, side)))
+        symbol = self._memo[key]
+        return symbol, self._symbol((kind, p, q, side), "_end")  # type: ignore[return-value]
+
+    def _any_input(self) -> tuple[int, int]:
+        first = next(i for i, n in enumerate(self.network.nodes) if isinstance(n, InputNode))
+        return first, first
 
     def _after(self, index: int, loop: int) -> bool:
         """Whether a node stands after a loop: then it is taken apart first."""

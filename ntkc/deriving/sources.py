@@ -37,9 +37,12 @@ def _of(network: Network, index: int, found: list[frozenset[Token]]) -> frozense
             return frozenset({Token(weight, home)})
         case CarriedNode(loop=loop, slot=slot):
             place = network.loops[loop].slots[slot]
+            if network.loops[loop].scan:  # the same weights at every step
+                return found[place.following]
             return found[place.initial] | _past(network, loop, found[place.following])
         case FinalNode(loop=loop, slot=slot):
-            return _past(network, loop, found[network.loops[loop].slots[slot].following])
+            following = found[network.loops[loop].slots[slot].following]
+            return following if network.loops[loop].scan else _past(network, loop, following)
         case _:
             return frozenset().union(*(found[operand] for operand in network.operands(index)))
 

@@ -80,5 +80,10 @@ class Matrix:
     axes: tuple[tuple[tuple[Fraction, ...], ...] | None, ...]
 
 
-Linear: TypeAlias = Pool | GlobalPool | Select | Matrix
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """The position before, zero at the first: what a scan carries on."""
+
+
+Linear: TypeAlias = Pool | GlobalPool | Select | Matrix | Shift
 Geometry: TypeAlias = Window | Linear

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import sympy as sp
 
-from ntkc.ir.geometry import BadGrid, Geometry, GlobalPool, Grid, Linear, Matrix, Pool, Select, Window
+from ntkc.ir.geometry import BadGrid, Geometry, GlobalPool, Grid, Linear, Matrix, Pool, Select, Shift, Window
 from ntkc.ir.sample import Sample
 
 
@@ -245,6 +245,8 @@ def linear_grid(geometry: Geometry, grid: Grid) -> Grid:
             return tuple(len(a) for a in axes if not isinstance(a, int))
         case Matrix(axes=axes):
             return tuple(n if a is None else len(a) for a, n in zip(axes, grid, strict=True))
+        case Shift():
+            return grid
         case Pool(axes=windows) | Window(axes=windows):
             return tuple(axis.length(n) for axis, n in zip(windows, grid, strict=True))
 

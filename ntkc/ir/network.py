@@ -141,8 +141,18 @@ class FinalNode:
     origin: Origin
 
 
+@dataclass(frozen=True, slots=True)
+class ItemNode:
+    """The value of a sequence at the position that a scan has come to."""
+
+    loop: int
+    operand: int
+    origin: Origin
+
+
 Node: TypeAlias = (
     InputNode
+    | ItemNode
     | WeightedNode
     | MapNode
     | PositionalNode
@@ -166,12 +176,17 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """`repeat count`; its body is the nodes whose origin names it."""
+    """`repeat count`; its body is the nodes whose origin names it.
+
+    A `scan` is a loop over the positions of a sequence. Its body's nodes have those positions as their index grid: a carried
+    value is the following one a position earlier, and zero at the first.
+    """
 
     count: int
     slots: tuple[Slot, ...]
     parent: int | None
     span: Span = field(compare=False, repr=False)
+    scan: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +197,8 @@ class Network:
     laws: tuple[Law, ...]
     grids: tuple[Grid, ...]
     """The index grid of each value's positions."""
+    widths: tuple[int | None, ...]
+    """Nominal numbers of channels, where given."""
     flat: tuple[bool, ...]
     """Whether a value's positions have become channels (`flatten`)."""
     parameters: tuple[Parameter, ...]
@@ -194,7 +211,7 @@ class Network:
         match self.nodes[index]:
             case WeightedNode(operand=operand) | MapNode(operand=operand):
                 return (operand,)
-            case PositionalNode(operand=operand) | MixingNode(operand=operand):
+            case PositionalNode(operand=operand) | MixingNode(operand=operand) | ItemNode(operand=operand):
                 return (operand,)
             case ConcatNode(parts=parts):
                 return tuple(operand for _, operand in parts)
@@ -210,6 +227,11 @@ class Network:
         while place is not None and place != loop:
             place = self.loops[place].parent
         return place == loop
+
+    def scanned(self, index: int) -> bool:
+        """Whether a node stands for what a scan carries, inside of it or after it."""
+        node = self.nodes[index]
+        return isinstance(node, CarriedNode | FinalNode) and self.loops[node.loop].scan
 
     def carried(self, loop: int, slot: int) -> int:
         """The node of a loop's slot at the start of a turn."""

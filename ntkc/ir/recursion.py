@@ -16,6 +16,8 @@ own = sp.Function("own")
 """Of a second moment between x and x': the same of x with itself, at matching positions."""
 flat_mean = sp.Function("flat_mean")
 """The mean over matching positions."""
+matching = sp.Function("matching")
+"""A table where the positions agree, zero elsewhere."""
 SAME = sp.Symbol("same", nonnegative=True)
 """1 where x and x' are the same sample in the same pass (the diagonal of `kernel(x)`), else 0."""
 

@@ -16,6 +16,7 @@ from ntkc.lowering.sides import Sides
 
 TOP = -1
 half_gap = sp.Function("_half_gap")
+zeros = sp.Function("_zeros")
 
 
 @dataclass
@@ -115,8 +116,7 @@ class Moments:
         if value.is_Symbol or not value.args or not value.free_symbols:
             return value
         free = value.free_symbols - self.parameters
-        name = value.func.__name__ if isinstance(value, AppliedUndef) else ""
-        if (value.is_Pow or isinstance(value, ratio) or name == "flat_mean") and free:
+        if (value.is_Pow or isinstance(value, ratio | AppliedUndef)) and free and not value.has(zeros):
             if free <= self.sides.firsts:
                 return self._own(value, place)
             if free <= self.sides.seconds:

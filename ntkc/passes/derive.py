@@ -52,7 +52,8 @@ def _steps(rules: Rules, place: int | None, own: dict[int, sp.Expr]) -> tuple[St
     for index, loop in enumerate(rules.network.loops):
         states = tuple(_with_own(s, own) for s in rules.scopes[index].states if s.pair[3] != SECOND)
         if loop.parent == place and states:
-            steps.append(LoopStep(index, loop.count, states, _steps(rules, index, own), loop.span))
+            turns = loop.count * (2 if index in rules.slow else 1)
+            steps.append(LoopStep(index, turns, states, _steps(rules, index, own), loop.span))
     writer = {symbol: i for i, step in enumerate(steps) for symbol in _writes(step)}
     graph = {i: sorted({writer[s] for s in _reads(step) if s in writer} - {i}) for i, step in enumerate(steps)}
     return tuple(steps[i] for i in TopologicalSorter(graph).static_order())

@@ -15,6 +15,7 @@ from ntkc.ir.network import (
     ConcatNode,
     FinalNode,
     InputNode,
+    ItemNode,
     Law,
     Loop,
     MapNode,
@@ -37,6 +38,13 @@ class Place:
 
     grid: Grid = ()
     flat: bool = False
+    scan: int | None = None
+    """The scan whose step this is a value of; its positions are the steps."""
+
+    @property
+    def vector(self) -> bool:
+        """Whether layers see one vector here."""
+        return not self.grid or self.flat or self.scan is not None
 
 
 class Builder:
@@ -76,12 +84,16 @@ class Builder:
         place = self.places[operand]
         if place.flat and not layer.reads_flat:
             fail("no-positions", f"`{layer.name}` needs positions", span, "this value is flattened: its positions are channels now")
-        grid = () if place.flat else self._grid(layer, place.grid, span)
+        if place.scan is not None:
+            self._grid(layer, (), span)
+            grid = place.grid
+        else:
+            grid = () if place.flat else self._grid(layer, place.grid, span)
         key = (sp.Symbol(weight), sp.Symbol(f"v{operand}"), self.loop)
         if key not in self._uses:  # the same weights at the same value are the same node
             width: int | None = getattr(layer, "width", None)
             node = WeightedNode(layer, weight, home, operand, self._origin(span))
-            self._uses[key] = self._symbols[self._add(node, Law.GAUSSIAN, Place(grid), width)]
+            self._uses[key] = self._symbols[self._add(node, Law.GAUSSIAN, Place(grid, scan=place.scan), width)]
         return self.symbol(self._uses[key])
 
     def _grid(self, layer: Layer, grid: Grid, span: Span) -> Grid:
@@ -95,10 +107,10 @@ class Builder:
         law, place = self.laws[operand], self.places[operand]
         law = law if law is Law.DATA or layer.keeps_gaussian else Law.FUNCTION
         if layer.flattens:
-            if not place.grid or place.flat:
+            if place.vector:
                 return value
             place = replace(place, flat=True)
-        if layer.everywhere and not place.flat and place.grid:  # statistics over positions, too
+        if layer.everywhere and not place.vector:  # statistics over positions, too
             flat = self._add(MapNode(Flatten(), operand, self._origin(span)), self.laws[operand], replace(place, flat=True), None)
             node = MapNode(layer, self._symbols[flat], self._origin(span))
             self._add(node, law, replace(place, flat=True), self.widths[operand])
@@ -108,7 +120,7 @@ class Builder:
     def positional(self, layer: Positional, value: sp.Expr, span: Span) -> sp.Expr:
         operand = self.materialize(value, span)
         law, place = self.laws[operand], self.places[operand]
-        if not place.grid or place.flat:
+        if place.vector:
             if layer.identity_on_vectors:
                 return value
             fail("no-positions", f"`{layer.name}` needs positions", span, "this value has none: it is one vector")
@@ -118,7 +130,7 @@ class Builder:
     def mixing(self, layer: Mixing, weight: str, value: sp.Expr, span: Span) -> sp.Expr:
         operand = self.materialize(value, span)
         place = self.places[operand]
-        if not place.grid or place.flat:
+        if place.vector:
             fail("no-positions", f"`{layer.name}` needs positions", span, "this value has none: it is one vector")
         node = MixingNode(layer, weight, self.loop, operand, self._origin(span))
         return self._add(node, Law.GAUSSIAN, place, getattr(layer, "width", None))
@@ -155,17 +167,29 @@ class Builder:
     def carried(self, loop: int, slot: int, law: Law, initial: int, span: Span) -> sp.Expr:
         return self._add(CarriedNode(loop, slot, self._origin(span)), law, self.places[initial], self.widths[initial])
 
+    def item(self, loop: int, value: sp.Expr, span: Span) -> sp.Expr:
+        """A sequence at the step of a scan."""
+        operand = self.materialize(value, span)
+        place = replace(self.places[operand], scan=loop)
+        return self._add(ItemNode(loop, operand, self._origin(span)), self.laws[operand], place, self.widths[operand])
+
+    def scanned(self, loop: int, slot: int, law: Law, steps: Grid, width: int | None, span: Span) -> sp.Expr:
+        """What a scan carries, at the start of a step."""
+        return self._add(CarriedNode(loop, slot, self._origin(span)), law, Place(steps, scan=loop), width)
+
     def final(self, loop: int, slot: int, following: int, law: Law, span: Span) -> sp.Expr:
         node = FinalNode(loop, slot, self._origin(span))
-        return self._add(node, law, self.places[following], self.widths[following])
+        return self._add(node, law, replace(self.places[following], scan=None), self.widths[following])
 
     def open_loop(self) -> int:
         self.loops.append(None)
         self.loop = len(self.loops) - 1
         return self.loop
 
-    def close_loop(self, loop: int, count: int, slots: tuple[Slot, ...], parent: int | None, span: Span) -> None:
-        self.loops[loop] = Loop(count, slots, parent, span)
+    def close_loop(
+        self, loop: int, count: int, slots: tuple[Slot, ...], parent: int | None, span: Span, scan: bool = False
+    ) -> None:
+        self.loops[loop] = Loop(count, slots, parent, span, scan)
         self.loop = parent
 
     def checkpoint(self) -> tuple[int, int, int | None]:

@@ -70,9 +70,7 @@ class Statements(Expressions):
             case ast.Layer():
                 self._layer(statement, scope)
             case ast.Assign(name=name, value=value):
-                if isinstance(value, ast.Scan):
-                    fail("not-supported-yet", "not supported yet: scan", value.span, "sequences are still to come")
-                scope.names[name.id] = self.value(value, scope)
+                scope.names[name.id] = self._scan(value, scope) if isinstance(value, ast.Scan) else self.value(value, scope)
             case ast.Repeat():
                 self._repeat(statement, scope)
             case ast.Output():
@@ -248,6 +246,42 @@ class Statements(Expressions):
         self.builder.close_loop(loop, count, slots, parent, statement.span)
         for i, name in enumerate(names):
             scope.names[name] = self.builder.final(loop, i, following[i], after[i], statement.span)
+
+    def _scan(self, scan: ast.Scan, scope: Scope) -> sp.Expr:
+        """The sequence of the first state. Laws of the states are a fixed point, as in `repeat`."""
+        sequence = self.value(scan.sequence, scope)
+        place = self.builder.place(sequence)
+        if not self.builder.reads(sequence) or place.vector or len(place.grid) != 1:
+            fail("not-a-sequence", "`scan` walks a sequence", scan.sequence.span, "this value is none")
+        if place.grid[0] is None:
+            fail("bad-positions", "`scan` needs to know the length", scan.sequence.span, "write it in the input's type")
+        for state in scan.states:
+            if self.value(state.value, scope) != 0:
+                fail("not-supported-yet", "not supported yet: a state that does not start from 0", state.value.span)
+        names = [state.name.id for state in scan.states]
+        laws = [Law.GAUSSIAN] * len(names)
+        widths: list[int | None] = [None] * len(names)
+        parent, found = self.builder.loop, len(self.problems)
+        while True:
+            point = self.builder.checkpoint()
+            loop, inner = self.builder.open_loop(), replace(scope, names=dict(scope.names))
+            for slot, name in enumerate(names):
+                inner.names[name] = self.builder.scanned(loop, slot, laws[slot], place.grid, widths[slot], scan.span)
+            inner.names[scan.item.id] = self.builder.item(loop, sequence, scan.span)
+            self.run(scan.body, inner)
+            ends = [inner.names[name] for name in names]
+            if len(self.problems) > found or POISON in ends:
+                raise Problem
+            following = [self.builder.materialize(end, scan.span) for end in ends]
+            joined = [max(laws[i], self.builder.laws[f], key=RESTRICTION.index) for i, f in enumerate(following)]
+            wide = [self.builder.widths[f] for f in following]
+            if joined == laws and wide == widths:
+                break
+            laws, widths = joined, wide
+            self.builder.rollback(point)
+        slots = tuple(Slot(name, -1, f) for name, f in zip(names, following, strict=True))
+        self.builder.close_loop(loop, int(place.grid[0]), slots, parent, scan.span, scan=True)
+        return [self.builder.final(loop, i, f, self.builder.laws[f], scan.span) for i, f in enumerate(following)][0]
 
 
 def _leading(kind: type[Weighted]) -> bool:

@@ -156,6 +156,22 @@ def _resampled(x, first, axes):
     return x
 
 
+def _shifted(x, axis):
+    """Each position reads the one before it, the first one zero."""
+    widths = [(1, -1, 0) if a == axis else (0, 0, 0) for a in range(x.ndim)]
+    return lax.pad(x, jnp.zeros((), x.dtype), widths)
+
+
+def _zeros(like, *shape):
+    """A table or moment before the first step."""
+    return jnp.zeros(shape, like.dtype)
+
+
+def _matching(x, rank):
+    """A full table where the positions agree, zero elsewhere."""
+    return jnp.where(_identity_of(x, rank), x, 0)
+
+
 def _diagonal(x, rank):
     """A full table at matching positions."""
     grid, rest = x.shape[:rank], x.shape[2 * rank :]
