@@ -13,14 +13,9 @@ from ntkc.ir.layer import Layer
 
 PLANNED = frozenset(
     [
-        "conv_local",
         "batch_norm",
-        "positional",
         "embedding",
-        "depthwise_conv",
         "aggregate",
-        "resize",
-        "scan",
         "max_pool",
     ]
 )

@@ -19,6 +19,7 @@ from ntkc.ir.network import (
     Node,
     NonlinearNode,
     PositionalNode,
+    VectorNode,
     WeightedNode,
 )
 
@@ -29,6 +30,8 @@ def forward(network: Network) -> Iterator[str]:
     yield "\n\ndef _forward(weights, xs, params, outputs=1):"
     yield '    """The finite network; `weights(name, shape)` reads or makes an array."""'
     yield from (f'    {p.symbol.name} = params["{p.symbol.name}"]' for p in network.parameters)
+    if (name := _of_default_width(network)) is not None:
+        yield f"    weights.learn({name})"
     yield "    " + "".join(f"v{i}, " for i, _ in inputs).rstrip() + " = xs"
     yield from _body(network, None, "    ")
     results = ", ".join(f'"{name}": v{node}' for name, node in network.outputs)
@@ -45,6 +48,19 @@ def forward(network: Network) -> Iterator[str]:
     yield "\n\ndef apply(arrays, x, **params):"
     yield '    """The network at the rows of x, with weights from `init`."""'
     yield '    return _forward(_Weights(arrays), _check("x", x, INPUTS), {**PARAMS, **params})'
+
+
+def _of_default_width(network: Network) -> str | None:
+    """The array of some layer whose width is the default one."""
+    last = {node for _, node in network.outputs}
+    for index, node in enumerate(network.nodes):
+        plain = isinstance(node, WeightedNode) and getattr(node.layer, "width", 0) is None and node.layer.gaussian
+        if plain and index not in last and isinstance(node, WeightedNode):
+            turns, place = 0, node.home
+            while place is not None:
+                turns, place = turns + 1, network.loops[place].parent
+            return f'"{node.weight}{"[0]" * turns}/W"'
+    return None
 
 
 def _body(network: Network, place: int | None, indent: str) -> Iterator[str]:
@@ -103,6 +119,10 @@ def _line(network: Network, index: int, node: Node, indent: str) -> Iterator[str
             last = any(index == output for _, output in network.outputs)
             function, name = sample.function.__name__, _weight_name(network, node)
             yield f"{indent}v{index} = {function}(weights, {name}, v{operand}, {_arguments(sample, last)})"
+        case VectorNode(layer=layer, like=like):
+            sample = layer.sample()
+            arguments = ", ".join(map(_value, sample.arguments))
+            yield f"{indent}v{index} = {sample.function.__name__}(weights, {_weight_name(network, node)}, v{like}, {arguments})"
         case MapNode(layer=layer, operand=operand) | PositionalNode(layer=layer, operand=operand):
             sample = layer.sample()
             arguments = ", ".join([f"v{operand}", *map(_value, sample.arguments)])
@@ -131,7 +151,7 @@ def _value(value: object) -> str:
     return text(value) if isinstance(value, sp.Expr) else repr(value)
 
 
-def _weight_name(network: Network, node: WeightedNode | MixingNode) -> str:
+def _weight_name(network: Network, node: WeightedNode | MixingNode | VectorNode) -> str:
     """Weights made inside a loop have the turn in their name."""
     turns, place = list[int](), node.home
     while place is not None:

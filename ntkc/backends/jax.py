@@ -97,11 +97,11 @@ def _maps(program: Program) -> Iterator[str]:
     for found in program.maps:
         name, geometry = found.name, found.geometry
         match geometry:
-            case Window(axes=axes, local=local):
+            case Window(axes=axes):
                 for form in (f for f in ("full", "matched") if f"{name}_{f}" in called):
                     yield f"\n\ndef {name}_{form}(x):"
                     yield f'    """{_describe_axes(axes)}."""'
-                    yield f"    return _windowed(x, {_specs(axes)}, {form == 'full'}{', True' if local else ''})"
+                    yield f"    return _windowed(x, {_specs(axes)}, {form == 'full'})"
                 continue
             case Pool(axes=axes, average=average, normalize=normalize):
                 body = f"_pooled(x, first, {_specs(axes)}, {average}, {normalize})"

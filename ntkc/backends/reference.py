@@ -4,6 +4,7 @@ Everything is a NumPy array of mpmath numbers: a moment of one sample has one ax
 a vector), a table has one for those of x and one for those of x'.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -190,7 +191,10 @@ class _Value:
             inside = _Value(self.machine, self.memory, self.axes).of(call.args[0])
             return inside * np.eye(len(inside), dtype=int) if self.axes == 2 else inside
         if name == "_zeros":
-            return np.zeros(tuple(int(n) for n in call.args[1:]), dtype=self.machine.dtype) + self.machine.number(0)
+            sizes = [int(n) for n in call.args[1:]]
+            half = len(sizes) // 2 or 1
+            shape = [math.prod(sizes[:half]), math.prod(sizes[half:])][: self.axes]
+            return np.zeros(shape, dtype=self.machine.dtype) + self.machine.number(0)
         if name == "flat_mean":
             inside = _Value(self.machine, self.memory, self.axes).of(call.args[0])
             values = np.diagonal(inside) if self.axes == 2 else inside
@@ -206,7 +210,7 @@ class _Value:
         sides = (0, 1) if both else (int(name.endswith("_right")),)
         x = np.broadcast_to(x, [n if k in sides or x.ndim == 1 else m for k, m in enumerate(x.shape)])
         if isinstance(found.geometry, Window):
-            return _windowed(x, coefficients_, found.geometry.local)
+            return _windowed(x, coefficients_)
         m = coefficients_
         if name.endswith("_left") or self.axes == 1:
             return m.dot(x)
@@ -229,7 +233,7 @@ def _is_map(expr: sp.Basic, maps: Mapping[str, PositionMap]) -> bool:
     return name in ("diagonal", "flat_mean", "matching", "_zeros") or name.removesuffix("_left").removesuffix("_right") in maps
 
 
-def _windowed(x: Any, taps: list[list[int | None]], local: bool) -> Any:
+def _windowed(x: Any, taps: list[list[int | None]]) -> Any:
     """Sum over taps of x at the positions they read, on both sides of a table; None reads a zero put at the end."""
     n, count = len(x), len(taps[0])
     padded = np.zeros((n + 1,) * x.ndim, dtype=x.dtype)
@@ -238,7 +242,7 @@ def _windowed(x: Any, taps: list[list[int | None]], local: bool) -> Any:
     for tap in taps:
         at = [n if i is None else i for i in tap]
         found = found + padded[np.ix_(*(at,) * x.ndim)]
-    return found * np.eye(count, dtype=int) if local and x.ndim == 2 else found
+    return found
 
 
 def _gram(x: Any, y: Any, dtype: Any) -> Any:

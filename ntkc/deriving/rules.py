@@ -31,6 +31,7 @@ from ntkc.ir.network import (
     Network,
     NonlinearNode,
     PositionalNode,
+    VectorNode,
     WeightedNode,
 )
 from ntkc.ir.recursion import SAME, Data, Dual, Equation, State, flat_mean, matching, own
@@ -97,6 +98,8 @@ class Rules:
                 return self._fresh(p, value, side), layer.name, (_tied(p, q),)
             case MixingNode(layer=layer, operand=x), MixingNode(operand=y):
                 return layer.moment(self._mixed(p, q, self.second(x, y, side))), layer.name, (_tied(p, q),)
+            case VectorNode(layer=layer), VectorNode():
+                return self._vector(p, layer.variance(), side), layer.name, (_tied(p, q),)
         self._refuse_history(p, q)
         return self._expected(p, q, side), "Gaussian expectation", ("its arguments are jointly Gaussian (F1)",)
 
@@ -132,9 +135,10 @@ class Rules:
         if isinstance(left, MapNode) and p == q:
             h = left.operand
             factors = self._factor(left, first) * self._factor(left, second)
-            inside = moment(h, h) - (0 if tangent else self._shift(left, h, first, second))
+            inside = moment(h, h) - (0 if tangent else self._shift_both(left, first, second))
             weight = left.layer.coincident() if side != CROSS else 1 + (left.layer.coincident() - 1) * SAME
-            return inside * factors * weight, left.layer.name, ("its statistics are deterministic",)
+            trained = left.layer.trained(self.second(p, p, CROSS)) if tangent else sp.S.Zero
+            return inside * factors * weight + trained, left.layer.name, ("its statistics are deterministic",)
         if isinstance(left, MapNode):
             inside = moment(left.operand, q) - (0 if tangent else self._shift(left, q, first, second))
             return inside * self._factor(left, first), left.layer.name, ("its statistics are deterministic",)
@@ -145,17 +149,29 @@ class Rules:
 
     def _factor(self, node: MapNode, side: str) -> sp.Expr:
         h = node.operand
-        square, center = self.second(h, h, side), self.mean(h, side) if node.layer.centers else sp.S.Zero
-        if self.network.flat[h] and square.free_symbols and self.network.grids[h]:
-            square, center = flat_mean(square), flat_mean(center) if center != 0 else center
-        return node.layer.factor(Moments(square, center))
+        square, center = self.second(h, h, side), self._center(node, side)
+        over = flat_mean if self._over_positions(node) and square.free_symbols else lambda moment: moment
+        return node.layer.factor(Moments(over(square), center))
+
+    def _center(self, node: MapNode, side: str) -> sp.Expr:
+        """What a norm subtracts: the mean over channels, and over positions where they are channels."""
+        center = self.mean(node.operand, side) if node.layer.centers else sp.S.Zero
+        return flat_mean(center) if center != 0 and self._over_positions(node) else center
+
+    def _over_positions(self, node: MapNode) -> bool:
+        return self.network.flat[node.operand] and bool(self.network.grids[node.operand])
 
     def _shift(self, node: MapNode, other: int, here: str, there: str) -> sp.Expr:
-        if not node.layer.centers:
-            return sp.S.Zero
-        if self.network.flat[node.operand] and self.network.grids[node.operand] and self.mean(node.operand, here) != 0:
-            raise Underivable(node.operand, "the mean of a flattened value that is not zero")
-        return self.mean(node.operand, here) * self.mean(other, there)
+        """E h y' - E (h - center) y'."""
+        center = self._center(node, here)
+        return center * self.mean(other, there) if center != 0 else center
+
+    def _shift_both(self, node: MapNode, first: str, second: str) -> sp.Expr:
+        """E h h' - E (h - center)(h' - center')."""
+        left, right = self._center(node, first), self._center(node, second)
+        if left == 0:
+            return left
+        return left * self.mean(node.operand, second) + self.mean(node.operand, first) * right - left * right
 
     # --- positions ------------------------------------------------------------------------------------------------------
 
@@ -187,11 +203,18 @@ class Rules:
             raise Underivable(p, "the same weights are used on two different index grids")
         return moment if windows[0] is None else sp.Function(self._map(windows[0], "window", left.operand))(moment)
 
+    def _vector(self, p: int, variance: sp.Expr, side: str) -> sp.Expr:
+        grid = self.network.grids[p]
+        if side != CROSS or not grid:
+            return variance
+        start = self._data(*self._any_input(), side)
+        return matching(variance + sp.Function("_zeros")(start, *map(sp.Integer, grid + grid)))
+
     def _fresh(self, p: int, value: sp.Expr, side: str) -> sp.Expr:
         """Weights made inside a scan are others at each step: only matching positions are correlated."""
         node = self.network.nodes[p]
         assert isinstance(node, WeightedNode)
-        local = getattr(node.layer, "local", False) and bool(self.network.grids[p])
+        local = node.layer.local and bool(self.network.grids[p])
         scan = node.home is not None and self.network.loops[node.home].scan
         return matching(value) if (scan or local) and side == CROSS else value
 
@@ -268,6 +291,8 @@ class Rules:
             case MixingNode(layer=layer, operand=x), MixingNode(operand=y):
                 moments = (self._mixed(p, q, value) for value in (self.second(x, y, CROSS), self.tangent(x, y)))
                 return layer.tangent(*moments), layer.name, (_tied(p, q),)
+            case VectorNode(layer=layer), VectorNode():
+                return self._vector(p, layer.variance(), CROSS), layer.name, (_tied(p, q),)
         self._refuse_history(p, q)
         return self._chained(p, q), "chain rule (F2)", ("gradient independence: the readout is fresh",)
 
@@ -385,7 +410,7 @@ class Rules:
             case ConcatNode(parts=parts):
                 return sp.Add(*(k * self.mean(i, side) for k, i in parts)), "concat", ()
             case MapNode(layer=layer, operand=h) as node:
-                value = sp.S.Zero if layer.centers else self.mean(h, side) * self._factor(node, side)
+                value = (self.mean(h, side) - self._center(node, side)) * self._factor(node, side)
                 return value, layer.name, ()
             case NonlinearNode(function=function, symbols=symbols, operands=operands):
                 where = dict(zip(symbols, operands, strict=True))
@@ -409,7 +434,7 @@ class Rules:
         key = (kind, p, q, side)
         if key in self._memo:
             return self._memo[key]
-        if kind == "m" and self.network.laws[p] is Law.GAUSSIAN:
+        if kind == "m" and (self.network.laws[p] is Law.GAUSSIAN or isinstance(self.network.nodes[p], WeightedNode)):
             return sp.S.Zero
         if self.network.scanned(p) or self.network.scanned(q):
             if kind == "m" or self.sources[p] & self.sources[q]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ntkc.ir.network import CarriedNode, FinalNode, InputNode, MixingNode, Network, WeightedNode
+from ntkc.ir.network import CarriedNode, FinalNode, InputNode, MixingNode, Network, VectorNode, WeightedNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def _of(network: Network, index: int, found: list[frozenset[Token]]) -> frozense
     match network.nodes[index]:
         case InputNode():
             return frozenset({Token("input", None)})
-        case WeightedNode(weight=weight, home=home) | MixingNode(weight=weight, home=home):
+        case WeightedNode(weight=weight, home=home) | MixingNode(weight=weight, home=home) | VectorNode(weight=weight, home=home):
             return frozenset({Token(weight, home)})
         case CarriedNode(loop=loop, slot=slot):
             place = network.loops[loop].slots[slot]

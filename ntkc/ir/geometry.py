@@ -44,10 +44,9 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Taps of a convolution. With `local` every position has weights of its own."""
+    """Taps of a convolution."""
 
     axes: tuple[Axis, ...]
-    local: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,10 @@ class Weighted(Layer):
         """The number of taps, each with weights of its own."""
         return 1
 
+    gaussian: ClassVar[bool] = True
+    """Whether the output is Gaussian: it mixes infinitely many channels."""
+    local: ClassVar[bool] = False
+    """Whether every position has weights of its own."""
     reads_flat: ClassVar[bool] = False
     """Whether it takes a flattened value as one vector."""
 
@@ -142,6 +146,10 @@ class Map(Layer):
     @abstractmethod
     def factor(self, own: Moments) -> sp.Expr:
         """What h is multiplied by, from its moments at the same input."""
+
+    def trained(self, square: sp.Expr) -> sp.Expr:
+        """What trained gains and shifts add to the tangent moment of the output, of second moment S, with itself."""
+        return sp.S.Zero
 
     def coincident(self) -> sp.Expr:
         """What multiplies S and T of y with itself where both sides are the same sample in the same pass."""
@@ -203,6 +211,19 @@ class Positional(Layer):
     @abstractmethod
     def sample(self) -> Sample:
         """The finite-width layer."""
+
+
+@dataclass(frozen=True)
+class Vector(Layer):
+    """A trained Gaussian vector for each position, added to the value."""
+
+    @abstractmethod
+    def variance(self) -> sp.Expr:
+        """Of each coordinate; the tangent kernel is the same under the ntk parameterization."""
+
+    @abstractmethod
+    def sample(self) -> Sample:
+        """The finite-width vectors."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import sympy as sp
 
 from ntkc.ir.geometry import Grid
-from ntkc.ir.layer import Map, Mixing, Positional, Weighted
+from ntkc.ir.layer import Map, Mixing, Positional, Vector, Weighted
 from ntkc.source import Span
 
 
@@ -150,8 +150,20 @@ class ItemNode:
     origin: Origin
 
 
+@dataclass(frozen=True, slots=True)
+class VectorNode:
+    """A trained Gaussian vector for each position; as wide as `like`, to which it is added."""
+
+    layer: Vector
+    weight: str
+    home: int | None
+    like: int
+    origin: Origin
+
+
 Node: TypeAlias = (
     InputNode
+    | VectorNode
     | ItemNode
     | WeightedNode
     | MapNode

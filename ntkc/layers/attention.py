@@ -76,7 +76,7 @@ def _attend(
     query = at @ weights(name + "/Q", (d, width)) * (query_std / math.sqrt(d))
     key_std = query_std if key_std is None and tied else 1 if key_std is None else key_std
     key = query if tied else at @ weights(name + "/K", (d, width)) * (key_std / math.sqrt(d))
-    logits = jnp.einsum("npc,nqc->npq", query, key) / width
+    logits = jnp.einsum("npc,nqc->npq", query, key) / query.shape[-1]
     seen = jnp.tril(jnp.ones((n, n), bool)) if causal else jnp.ones((n, n), bool)
     if mechanism == "softmax":
         mix = jnp.exp(logits - logits.max(-1, keepdims=True)) * seen
@@ -84,7 +84,7 @@ def _attend(
     else:
         mix = {"identity": logits, "relu": jnp.maximum(logits, 0), "abs": jnp.abs(logits)}[mechanism] * seen
     value = h @ weights(name + "/V", (d, width)) * (value_std / math.sqrt(d))
-    y = mix @ value @ weights(name + "/O", (width, width)) * (out_std / math.sqrt(width))
+    y = mix @ value @ weights(name + "/O", (width, width)) * (out_std / math.sqrt(value.shape[-1]))
     if b_std is not None:
         y = y + b_std * weights(name + "/b", (width,))
-    return y.reshape(h.shape[0], *shape, width)
+    return y.reshape(h.shape[0], *shape, y.shape[-1])

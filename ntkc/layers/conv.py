@@ -14,9 +14,10 @@ from ntkc.ir.sample import Sample
 
 
 @dataclass(frozen=True)
-class _Convolution(Weighted):
+class Convolution(Weighted):
+    """What all convolutions share."""
+
     transposed: ClassVar[bool] = False
-    local: ClassVar[bool] = False
 
     filter: int | tuple[int, ...] = sizes()
     stride: int | tuple[int, ...] = sizes(1)
@@ -43,7 +44,7 @@ class _Convolution(Weighted):
         return linear_grid(Window(self.axes(grid)), grid)
 
     def geometry(self, grid: Grid) -> Window:
-        return Window(self.axes(grid), self.local)
+        return Window(self.axes(grid))
 
     def counted(self, grid: Grid) -> int:
         return math.prod(on_axes(self.filter, grid, "`filter`"))
@@ -58,19 +59,19 @@ class _Convolution(Weighted):
         return trained_weight * square + self.W_std**2 / self.taps * tangent + trained_bias
 
     def sample(self) -> Sample:
-        shape = (self.filter, self.stride, self.dilation, self.padding, self.transposed, self.local)
+        shape = (self.filter, self.stride, self.dilation, self.padding, self.transposed)
         return Sample(_conv, (self.width, self.W_std, self.b_std, self.standard, *shape))
 
 
 @dataclass(frozen=True)
-class Conv(_Convolution):
+class Conv(Convolution):
     """One matrix per tap, N(0, W_std^2 / (channels x taps)) (Novak et al. 2019; Garriga-Alonso et al. 2019)."""
 
     name = "conv"
 
 
 @dataclass(frozen=True)
-class ConvTranspose(_Convolution):
+class ConvTranspose(Convolution):
     """The geometry of `lax.conv_transpose`; the divisor is the full filter although fewer taps meet."""
 
     name = "conv_transpose"
@@ -90,7 +91,6 @@ def _conv(
     dilation: Any,
     padding: str,
     transposed: bool,
-    local: bool,
 ) -> Any:
     rank, n = h.ndim - 2, h.shape[-1]
     filter, stride, dilation = ((v,) * rank if isinstance(v, int) else v for v in (filter, stride, dilation))

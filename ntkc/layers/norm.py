@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import sympy as sp
 
-from ntkc.ir.layer import Map, Moments, axes, number
+from ntkc.ir.layer import Map, Moments, axes, flag, number
 from ntkc.ir.sample import Sample
 
 
@@ -15,6 +15,15 @@ from ntkc.ir.sample import Sample
 class _Norm(Map):
     eps: sp.Expr = number("1e-12")
     axis: tuple[str, ...] = axes()
+    affine: bool = flag()
+
+    @property
+    def keeps_gaussian(self) -> bool:  # type: ignore[override]
+        return not self.affine
+
+    def trained(self, square: sp.Expr) -> sp.Expr:
+        """A gain that starts at 1 and a shift that starts at 0 per channel; what comes next must mix channels."""
+        return square + 1 if self.affine else sp.S.Zero
 
     @property
     def everywhere(self) -> bool:

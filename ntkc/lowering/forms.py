@@ -113,7 +113,7 @@ class Forms:
             inner = self.rewritten(value.args[0], form, ranks)
             return sp.Function("_matching")(inner, sp.Integer(ranks[0])) if form == FULL else inner
         if name == "_zeros":
-            return sp.Function("_zeros")(*value.args) if form == FULL or len(value.args) == 2 else sp.Function("_zeros")(*value.args[:2])
+            return value if form == FULL or len(value.args) == 2 else sp.S.Zero
         if name in ("diagonal", "flat_mean"):
             return self._reduced(name, value.args[0], ranks[0])
         if name.startswith("attention") and not name.endswith(("_left", "_right")):

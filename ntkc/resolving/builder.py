@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from ntkc.ir.geometry import BadGrid, Grid
-from ntkc.ir.layer import Flatten, Layer, Map, Mixing, Positional, Unflatten, Weighted
+from ntkc.ir.layer import Flatten, Layer, Map, Mixing, Positional, Unflatten, Vector, Weighted
 from ntkc.ir.network import (
     CarriedNode,
     CombineNode,
@@ -26,6 +26,7 @@ from ntkc.ir.network import (
     PositionalNode,
     Slot,
     Type,
+    VectorNode,
     WeightedNode,
 )
 from ntkc.resolving.problem import fail
@@ -93,7 +94,9 @@ class Builder:
         if key not in self._uses:  # the same weights at the same value are the same node
             width: int | None = getattr(layer, "width", None)
             node = WeightedNode(layer, weight, home, operand, self._origin(span))
-            self._uses[key] = self._symbols[self._add(node, Law.GAUSSIAN, Place(grid, scan=place.scan), width)]
+            law = Law.GAUSSIAN if layer.gaussian else Law.FUNCTION
+            width = width if layer.gaussian else self.widths[operand]
+            self._uses[key] = self._symbols[self._add(node, law, Place(grid, scan=place.scan), width)]
         return self.symbol(self._uses[key])
 
     def _grid(self, layer: Layer, grid: Grid, span: Span) -> Grid:
@@ -134,6 +137,17 @@ class Builder:
             fail("no-positions", f"`{layer.name}` needs positions", span, "this value has none: it is one vector")
         node = MixingNode(layer, weight, self.loop, operand, self._origin(span))
         return self._add(node, Law.GAUSSIAN, place, getattr(layer, "width", None))
+
+    def vector(self, layer: Vector, weight: str, value: sp.Expr, span: Span) -> sp.Expr:
+        """The value with a trained vector added at each position."""
+        like = self.materialize(value, span)
+        place = self.places[like]
+        if place.flat or (None in place.grid):
+            fail("bad-positions", f"`{layer.name}` cannot be applied here", span, "the number of positions must be known")
+        if self.laws[like] is Law.DATA:
+            self._refuse(self.reads(value)[0], span, mixed=True)
+        node = VectorNode(layer, weight, self.loop, like, self._origin(span))
+        return value + self._add(node, Law.GAUSSIAN, place, self.widths[like])
 
     def concat(self, values: list[sp.Expr], shares: list[sp.Expr], span: Span) -> sp.Expr:
         """Channels side by side."""

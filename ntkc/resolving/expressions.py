@@ -7,7 +7,7 @@ import sympy as sp
 from ntkc.diagnostics import did_you_mean
 from ntkc.gaussian.terms import Z
 from ntkc.ir import syntax as ast
-from ntkc.ir.layer import Layer, Map, Mixing, Positional, Weighted
+from ntkc.ir.layer import Layer, Map, Mixing, Positional, Vector, Weighted
 from ntkc.layers.join import Embed, axis_names
 from ntkc.layers.select import Last, Slice
 from ntkc.resolving.arguments import bind_layer, bind_parameters
@@ -149,6 +149,8 @@ class Expressions:
                 return self.builder.mapped(layer, value, call.span)
             case Positional():
                 return self.builder.positional(layer, value, call.span)
+            case Vector():
+                return self.builder.vector(layer, self.fresh_weight(call.function.id), value, call.span)
             case Mixing():
                 return self.builder.mixing(layer, self.fresh_weight(call.function.id), value, call.span)
         assert isinstance(layer, Weighted)  # a layer is one of these

@@ -9,6 +9,11 @@ class _Weights:
     def __init__(self, arrays, key=None, width=512):
         self.arrays, self.key, self.width = arrays, key, width
 
+    def learn(self, name):
+        """The default width, from the array of a layer that has it."""
+        if self.key is None and name in self.arrays:
+            self.width = self.arrays[name].shape[-1]
+
     def __call__(self, name, shape, scale=1.0):
         if self.key is not None and name not in self.arrays:
             self.key, own = jax.random.split(self.key)

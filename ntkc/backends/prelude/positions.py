@@ -28,43 +28,16 @@ def _taps(n, size, stride, dilation, padding, transposed):
     return [[i if 0 <= i < n else None for i in row] for row in where]
 
 
-def _runs(index):
-    """An index list as (start, step, length) pieces; start is None for zeros."""
-    pieces = []
-    for i in index:
-        start, step, length = pieces[-1] if pieces else (None, None, 0)
-        if length and i is None and start is None:
-            pieces[-1] = (None, 0, length + 1)
-        elif length and i is not None and start is not None and (length == 1 and i > start or i == start + step * length):
-            pieces[-1] = (start, i - start if length == 1 else step, length + 1)
-        else:
-            pieces.append((i, 1, 1))
-    return pieces
-
-
 def _taken(x, axis, index):
-    """x at the given positions of an axis, 0 where None; by slices, which are faster than a gather."""
-    if index == list(range(x.shape[axis])):
-        return x
-    runs = _runs(index)
-    if len(runs) > 6:
-        at = jnp.asarray([i or 0 for i in index])
-        there = jnp.asarray([i is not None for i in index]).reshape((-1,) + (1,) * (x.ndim - axis - 1))
-        return jnp.where(there, jnp.take(x, at, axis), 0)
-
-    def piece(start, step, length):
-        if start is None:
-            return jnp.zeros((*x.shape[:axis], length, *x.shape[axis + 1 :]), x.dtype)
-        stop = start + step * (length - 1) + 1
-        return x[(slice(None),) * axis + (slice(start, stop, step),)]
-
-    pieces = [piece(*run) for run in runs]
-    return pieces[0] if len(pieces) == 1 else jnp.concatenate(pieces, axis)
+    """x at the given positions of an axis: a slice where they are evenly spaced."""
+    step = index[1] - index[0] if len(index) > 1 else 1
+    if step > 0 and index == list(range(index[0], index[-1] + 1, step)):
+        return lax.slice_in_dim(x, index[0], index[-1] + 1, step, axis)
+    return jnp.take(x, jnp.asarray(index), axis)
 
 
-def _windowed(x, axes, full, local=False):
-    """Sum over the taps of a window, which move x and x' together, one axis after the other; divided by nothing. With `local`
-    only p = q is kept."""
+def _windowed(x, axes, full):
+    """Sum over the taps of a window, which move x and x' together, one axis after the other; divided by nothing."""
     rank = len(axes)
     for axis, spec in enumerate(axes):
         both = (axis, rank + axis) if full else (axis,)
@@ -78,7 +51,7 @@ def _windowed(x, axes, full, local=False):
                 limits[a] = starts[a] + (counts[a] - 1) * strides[a] + 1
             total = total + lax.slice(padded, starts, limits, strides)
         x = total
-    return x * _same_positions(1, x, rank) if local and full else x
+    return x
 
 
 def _padded(x, both, spec):
