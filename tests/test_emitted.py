@@ -7,6 +7,7 @@ import pytest
 
 from ntkc import Compilation, compile_source
 from ntkc.backends.reference import evaluate
+from ntkc.ir.program import For
 from ntkc.source import Source
 
 TEXT = """arch net {
@@ -123,8 +124,14 @@ def test_near_duplicates_keep_their_digits(bias: str, distance: float) -> None:
 @pytest.mark.parametrize(("act", "scale"), [("relu(h)", "sqrt(2)"), ("abs(h)", "1"), ("leaky_relu(h, 0.3)", "1.35")])
 def test_collapsed_depth_agrees_with_the_recursion(act: str, scale: str) -> None:
     net = compile_source(Source("net.arch", DEEP % (scale, "", 40, act, scale, "")))
-    assert net.program.collapse is not None
+    assert net.program.collapse is not None, "the angle form must cover it"
     angles = np.linspace(0, np.pi, 100)
     x, y = np.array([[1.0, 0, 0, 0]]), np.stack([np.cos(angles), np.sin(angles), 0 * angles, 0 * angles], 1).astype("float32")
     exact, found = net.ntk(x, y.astype(float)), net.ntk(x.astype("float32"), y)
     np.testing.assert_allclose(found, exact, atol=3e-6 * float(exact.max()))
+
+
+def test_relu_networks_run_on_angles(net: Compilation) -> None:
+    """Second moments in their place would be right, but slower, and would lose digits for near duplicates."""
+    assert net.program.gaps
+    assert len([i for i in net.program.pair if isinstance(i, For)]) == 1

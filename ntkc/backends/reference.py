@@ -255,7 +255,7 @@ def _gram(x: Any, y: Any, dtype: Any) -> Any:
 
 
 def _number(value: sp.Expr) -> Any:
-    return mp.mpf(sp.Float(value, mp.mp.dps)._mpf_)
+    return mp.mpf(sp.Float(sp.N(value, mp.mp.dps), mp.mp.dps)._mpf_)
 
 
 def _callable(dual: Dual, given: Memory, dtype: Any) -> Any:

@@ -177,7 +177,7 @@ class Flatten(Map):
 
 @dataclass(frozen=True)
 class Unflatten(Flatten):
-    """The way back, after a norm over all positions."""
+    """Before and after a norm over all positions: statistics are taken as of a flattened value, which keeps its shape."""
 
     flattens = False
 

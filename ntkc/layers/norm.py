@@ -45,7 +45,7 @@ class RmsNorm(_Norm):
         return 1 / sp.sqrt(own.square + self.eps)
 
     def sample(self) -> Sample:
-        return Sample(_rms_norm, (self.eps,))
+        return Sample(_rms_norm, (self.eps, self.everywhere))
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,14 @@ class LayerNorm(_Norm):
         return 1 / sp.sqrt(own.square - own.mean**2 + self.eps)
 
     def sample(self) -> Sample:
-        return Sample(_layer_norm, (self.eps,))
+        return Sample(_layer_norm, (self.eps, self.everywhere))
 
 
-def _rms_norm(h: Any, eps: Any) -> Any:
-    return h / jnp.sqrt(jnp.mean(h**2, -1, keepdims=True) + eps)
+def _rms_norm(h: Any, eps: Any, everywhere: bool) -> Any:
+    axes = tuple(range(1, h.ndim)) if everywhere else -1
+    return h / jnp.sqrt(jnp.mean(h**2, axes, keepdims=True) + eps)
 
 
-def _layer_norm(h: Any, eps: Any) -> Any:
-    return _rms_norm(h - jnp.mean(h, -1, keepdims=True), eps)
+def _layer_norm(h: Any, eps: Any, everywhere: bool) -> Any:
+    axes = tuple(range(1, h.ndim)) if everywhere else -1
+    return _rms_norm(h - jnp.mean(h, axes, keepdims=True), eps, everywhere)

@@ -8,20 +8,21 @@ from typing import Any
 import sympy as sp
 
 from ntkc.ir.recursion import Equation, LoopStep, State, Step
+from ntkc.lowering.sides import Sides
 
 
-def peel(steps: tuple[Step, ...], index: int) -> tuple[Step, ...]:
+def peel(steps: tuple[Step, ...], index: int, sides: Sides) -> tuple[Step, ...]:
     """The same steps, with the loop of that index one turn shorter, after its first turn; loops are numbered anew."""
-    return _numbered(_peel(steps, index), count())
+    return _numbered(_peel(steps, index, sides), count())
 
 
-def _peel(steps: tuple[Step, ...], index: int) -> tuple[Step, ...]:
+def _peel(steps: tuple[Step, ...], index: int, sides: Sides) -> tuple[Step, ...]:
     found: list[Step] = []
     for step in steps:
         if isinstance(step, LoopStep) and step.index == index:
-            found += _peeled(step)
+            found += _peeled(step, sides)
         else:
-            found.append(replace(step, body=_peel(step.body, index)) if isinstance(step, LoopStep) else step)
+            found.append(replace(step, body=_peel(step.body, index, sides)) if isinstance(step, LoopStep) else step)
     return tuple(found)
 
 
@@ -32,10 +33,14 @@ def _numbered(steps: tuple[Step, ...], numbers: Iterator[int]) -> tuple[Step, ..
     )
 
 
-def _peeled(loop: LoopStep) -> list[Step]:
+def _peeled(loop: LoopStep, sides: Sides) -> list[Step]:
     """Values of the first turn are named `first_...`; the states go on from what it ends with."""
     names: dict[sp.Basic, sp.Basic] = {s: sp.Symbol(f"first_{s.name}", **s.assumptions0) for s in _writes(loop.body)}
     names |= {state.symbol: state.initial for state in loop.states}
+    firsts = {s: new for s, new in names.items() if s in sides.firsts}
+    for new in firsts.values():
+        sides.declare(new)
+    names |= {sides.other(s): sides.other(new) for s, new in firsts.items()}
     first = [_renamed(step, names) for step in loop.body]
     states = tuple(replace(s, initial=s.following.xreplace(names)) for s in loop.states)
     return [*first, replace(loop, count=loop.count - 1, states=states)]

@@ -30,6 +30,12 @@ class Sides:
         self.seconds.add(_renamed(symbol))
         return symbol
 
+    def declare(self, moment: sp.Basic) -> None:
+        """A symbol that is to count as a moment at x."""
+        if isinstance(moment, sp.Symbol):
+            self.firsts.add(moment)
+            self.seconds.add(_renamed(moment))
+
     def other(self, expr: sp.Expr) -> sp.Expr:
         """An expression in moments at x, at x' instead."""
         return expr.xreplace({s: _renamed(s) for s in expr.free_symbols if s in self.firsts})

@@ -76,7 +76,7 @@ def _pair_part(recursion: Recursion) -> Choice:
         try:
             pair = [*angles.inputs(), *angles.run(steps)]
         except Obtuse as found:
-            steps = peel(steps, found.loop)
+            steps = peel(steps, found.loop, sides)
             continue
         except Uncovered:
             break

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from ntkc.ir.geometry import BadGrid, Grid
-from ntkc.ir.layer import Flatten, Layer, Map, Mixing, Positional, Unflatten, Vector, Weighted
+from ntkc.ir.layer import Layer, Map, Mixing, Positional, Unflatten, Vector, Weighted
 from ntkc.ir.network import (
     CarriedNode,
     CombineNode,
@@ -114,7 +114,7 @@ class Builder:
                 return value
             place = replace(place, flat=True)
         if layer.everywhere and not place.vector:  # statistics over positions, too
-            flat = self._add(MapNode(Flatten(), operand, self._origin(span)), self.laws[operand], replace(place, flat=True), None)
+            flat = self._add(MapNode(Unflatten(), operand, self._origin(span)), self.laws[operand], replace(place, flat=True), None)
             node = MapNode(layer, self._symbols[flat], self._origin(span))
             self._add(node, law, replace(place, flat=True), self.widths[operand])
             operand, layer = len(self.nodes) - 1, Unflatten()
