@@ -199,7 +199,8 @@ def _parameters(definition: Definition) -> list[str]:
 
 def _sample(program: Program) -> Iterator[str]:
     data = [d.symbols[1].name[:-2] for d in program.data]
-    starts = [name for c in dict.fromkeys(data) for name in ((c, f"{c}_self") if _with_tables(program) else (c,))]
+    tables = [f"{d.symbols[0].name}_self" for d in program.data] if _with_tables(program) else []
+    starts = [*dict.fromkeys(data), *tables]
     yield f"\n\ndef _sample({', '.join(starts)}, params):"
     yield '    """Moments of a sample with itself, from |x|^2 / d; those of a loop are stacked over its turns."""'
     yield from _unpack_parameters(program)

@@ -307,7 +307,7 @@ class Builder:
             "not-gaussian",
             "a nonlinearity is applied to a value that is not Gaussian",
             span,
-            "this value is not the output of a weighted layer",
+            "no layer has mixed its channels since the last nonlinearity, product or gain",
             "put a `dense` layer before it; its expectation has no closed form otherwise",
         )
 
@@ -327,7 +327,10 @@ class Builder:
         place = self.place(value)
         positions = math.prod(place.grid) if place.flat and None not in place.grid else 1
         width = self.width(value)
-        taps = layer.counted(place.grid) if place.grid and not place.flat else 1
+        try:
+            taps = 1 if place.vector else layer.counted(place.grid)
+        except BadGrid:  # said with its span where the layer is applied
+            taps = 1
         fan_in = width * positions * taps if kind == "standard" and width is not None else None
         if kind == "standard" and fan_in is None and span is not None:
             fail(

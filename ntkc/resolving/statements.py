@@ -1,6 +1,8 @@
 """Statements of an `arch` or block, run in order against a builder."""
 
+import re
 from dataclasses import fields, replace
+from keyword import iskeyword
 
 import sympy as sp
 
@@ -17,6 +19,11 @@ from ntkc.source import Span
 from ntkc.vocabulary import layer_types
 
 LONGEST_REPEAT = 1_000_000
+RESERVED = re.compile(
+    r"(C|[KSTmAdev]\d|Theta\d|C_|[der]\d*_|own\d|root\d|root_|first_|turn|loop|i\d|jnp$|jax$|lax$|math$|params$|left$|right$|same$"
+    r"|state$|weights$|xs$|outputs$|partial$|kernel$|nngp$|ntk$|dual_).*"
+)
+"""Names of moments and of what else the emitted module defines."""
 RANKS = {"vector": 1, "sequence": 2, "image": 3, "volume": 4}
 RESTRICTION = [Law.GAUSSIAN, Law.FUNCTION, Law.DATA]
 
@@ -100,6 +107,9 @@ class Statements(Expressions):
 
     def _param(self, statement: ast.Param, scope: Scope) -> None:
         name = statement.name.id
+        if iskeyword(name) or RESERVED.fullmatch(name):
+            label = "the emitted Python code needs this name for itself"
+            fail("reserved-name", f"`{name}` cannot name a hyperparameter", statement.name.span, label, f"call it `p_{name}`")
         domain = sp.Interval(-sp.oo, sp.oo)
         if statement.domain is not None:
             ends = statement.domain

@@ -66,11 +66,10 @@ def _prepared_tables(xs, params, dtype):
 
 def _alone(xs, params):
     """The sample part of one sample."""
-    starts = []
-    for i, j in dict.fromkeys(tuple(sorted(pair)) for pair in DATA):
-        starts.append(jnp.sum(xs[i] * xs[j], -1) / xs[i].shape[-1])
-        if TABLES:
-            starts.append(jnp.tensordot(xs[i], xs[j], ((-1,), (-1,)), precision="highest") / xs[i].shape[-1])
+    pairs = dict.fromkeys(tuple(sorted(pair)) for pair in DATA)
+    starts = [jnp.sum(xs[i] * xs[j], -1) / xs[i].shape[-1] for i, j in pairs]
+    if TABLES:
+        starts += [jnp.tensordot(xs[i], xs[j], ((-1,), (-1,)), precision="highest") / xs[i].shape[-1] for i, j in DATA]
     return _sample(*starts, params)
 
 
