@@ -127,6 +127,9 @@ def _line(network: Network, index: int, node: Node, indent: str) -> Iterator[str
             sample = layer.sample()
             arguments = ", ".join([f"v{operand}", *map(_value, sample.arguments)])
             yield f"{indent}v{index} = {sample.function.__name__}({arguments})"
+            if getattr(layer, "affine", False):
+                name = _in_turn(network, f"gain{index}", node.origin.loop)
+                yield f"{indent}v{index} = _affine(weights, {name}, v{index})"
         case ConcatNode(parts=parts):
             yield f"{indent}v{index} = jnp.concatenate([{', '.join(f'v{i}' for _, i in parts)}], -1)"
         case CombineNode(terms=terms):
@@ -152,10 +155,14 @@ def _value(value: object) -> str:
 
 
 def _weight_name(network: Network, node: WeightedNode | MixingNode | VectorNode) -> str:
+    return _in_turn(network, node.weight, node.home)
+
+
+def _in_turn(network: Network, name: str, place: int | None) -> str:
     """Weights made inside a loop have the turn in their name."""
-    turns, place = list[int](), node.home
+    turns = list[int]()
     while place is not None:
         turns.insert(0, place)
         place = network.loops[place].parent
     suffix = "".join(f"[{{turn{t}}}]" for t in turns)
-    return f'f"{node.weight}{suffix}"' if suffix else f'"{node.weight}"'
+    return f'f"{name}{suffix}"' if suffix else f'"{name}"'

@@ -121,8 +121,7 @@ class Rules:
             return moment(p, right.operand), "scan", ()
         if isinstance(left, PositionalNode) and isinstance(right, PositionalNode):
             inside = moment(left.operand, right.operand)
-            if side == CROSS or inside == 0:
-                return self._both(left, right, inside), left.layer.name, ("its coefficients are fixed",)
+            return self._both(left, right, inside), left.layer.name, ("its coefficients are fixed",)
         if isinstance(left, PositionalNode):
             return self._moved(left, moment(left.operand, q), "left"), left.layer.name, ("its coefficients are fixed",)
         if isinstance(right, PositionalNode):
@@ -178,7 +177,8 @@ class Rules:
     def _pooled(self, p: int, q: int) -> bool:
         """Whether a moment of x with itself needs pairs of different positions of what stands before."""
         nodes = [self.network.nodes[i] for i in (p, q)]
-        if all(isinstance(n, PositionalNode) and isinstance(self._geometry(n), Select) for n in nodes):
+        geometries = [self._geometry(n) for n in nodes if isinstance(n, PositionalNode)]
+        if len(geometries) == 2 and isinstance(geometries[0], Select) and geometries[0] == geometries[1]:
             return False
         return any(isinstance(n, PositionalNode | MixingNode) for n in nodes) and bool(self.sources[p] & self.sources[q])
 

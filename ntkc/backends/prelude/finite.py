@@ -19,3 +19,9 @@ class _Weights:
             self.key, own = jax.random.split(self.key)
             self.arrays[name] = scale * jax.random.normal(own, shape)
         return self.arrays[name]
+
+
+def _affine(weights, name, h):
+    """A gain that starts at 1 and a shift that starts at 0 for each channel."""
+    width = h.shape[-1:]
+    return h * (1 + weights(name + "/gain", width, 0.0)) + weights(name + "/shift", width, 0.0)
