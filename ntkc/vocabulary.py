@@ -29,7 +29,10 @@ def layer_types() -> dict[str, type[Layer]]:
     return {
         item.name: item
         for item in found
-        if inspect.isclass(item) and issubclass(item, Layer) and not inspect.isabstract(item) and isinstance(getattr(item, "name", None), str)
+        if inspect.isclass(item)
+        and issubclass(item, Layer)
+        and not inspect.isabstract(item)
+        and isinstance(getattr(item, "name", None), str)
     }
 
 

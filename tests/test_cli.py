@@ -48,7 +48,13 @@ def test_eval(tmp_path: Path) -> None:
     assert run("eval", RELU, str(tmp_path / "junk.npy"))[0] == 1
 
 
-@pytest.mark.parametrize("path", sorted(examples().glob("*.arch")), ids=lambda path: path.stem)
+LONG = {"lenet", "myrtle5", "myrtle7", "myrtle10", "wide_resnet", "normalized_transformer", "unet"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(p, marks=pytest.mark.slow if p.stem in LONG else (), id=p.stem) for p in sorted(examples().glob("*.arch"))],
+)
 def test_examples_verify(path: Path) -> None:
     settings = {"depth": 4} if path.stem == "deep_relu" else {}
     report = verify(load(path, **settings))

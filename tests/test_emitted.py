@@ -107,7 +107,10 @@ def test_jit_over_data_with_a_given_hyperparameter(net: Compilation) -> None:
     np.testing.assert_allclose(jax.jit(lambda v: net.ntk(v, sigma_w=s))(x), net.ntk(x), rtol=1e-6)
 
 
-DEEP = "arch net {\n input x: vector(4)\n h = dense(x, W_std=%s%s)\n repeat %d { h = %s |> dense(W_std=%s%s) }\n output dense(relu(h))\n}\n"
+DEEP = (
+    "arch net {\n input x: vector(4)\n h = dense(x, W_std=%s%s)\n"
+    " repeat %d { h = %s |> dense(W_std=%s%s) }\n output dense(relu(h))\n}\n"
+)
 
 
 @pytest.mark.parametrize("bias", ["", ", b_std=0.1"])

@@ -10,7 +10,7 @@ import ntkc
 
 GOLDEN = Path(__file__).parent / "golden"
 KERNELS = np.load(GOLDEN / "kernels.npz")
-CASES = {name: data for name, data in json.loads((GOLDEN / "cases.json").read_text()).items()}
+CASES = dict(json.loads((GOLDEN / "cases.json").read_text()).items())
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

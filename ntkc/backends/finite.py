@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import sympy as sp
 
 from ntkc.backends.printer import text
-from ntkc.ir.sample import Sample
 from ntkc.ir.network import (
     CarriedNode,
     CombineNode,
@@ -22,6 +21,7 @@ from ntkc.ir.network import (
     VectorNode,
     WeightedNode,
 )
+from ntkc.ir.sample import Sample
 
 
 def forward(network: Network) -> Iterator[str]:
@@ -37,7 +37,7 @@ def forward(network: Network) -> Iterator[str]:
     results = ", ".join(f'"{name}": v{node}' for name, node in network.outputs)
     yield f"    return _unwrap({{{results}}})"
     yield "\n\ndef init(key, widths=512, inputs=None, **params):"
-    yield '    """Random weights as a dict of arrays; `widths` for layers without one, `inputs` shapes where the file says `_`."""'
+    yield '    """Random weights as a dict of arrays; `widths` where a layer has none, `inputs` shapes where it says `_`."""'
     yield "    shapes = inputs or [shape for _, shape in INPUTS]"
     yield "    shapes = [shape if isinstance(shape, tuple) else (shape,) for shape in shapes]"
     yield "    if any(None in shape for shape in shapes):"

@@ -20,7 +20,6 @@ from ntkc.ir.program import Assign, Curve, Definition, For, Instruction, Program
 from ntkc.ir.recursion import Data
 from ntkc.lowering.prune import calls
 
-
 IMPORTS = """import math
 from functools import partial
 from typing import Any, NamedTuple
@@ -113,7 +112,9 @@ def _maps(program: Program) -> Iterator[str]:
                     yield f"\n\ndef {name}_{form}(x):"
                     yield '    """The selected positions."""'
                     inner = f"{name}(x, 0)"
-                    yield f"    return {name}({inner}, {found.rank - _dropped(axes)})" if form == "full" else f"    return {inner}"
+                    yield (
+                        f"    return {name}({inner}, {found.rank - _dropped(axes)})" if form == "full" else f"    return {inner}"
+                    )
             case Shift():
                 body = "_shifted(x, first)"
             case Matrix(axes=axes):
@@ -305,9 +306,7 @@ def _scan(loop: For, indent: str, extra: dict[str, list[str]], exports: Exports)
     yield f"{indent}({results}), {kept} = _stack({loop.count}, turn{loop.index}, ({initial}))"
 
 
-def _for(
-    loop: For, indent: str, extra: dict[str, list[str]], exports: Exports, turns: str, layout: str
-) -> Iterator[str]:
+def _for(loop: For, indent: str, extra: dict[str, list[str]], exports: Exports, turns: str, layout: str) -> Iterator[str]:
     inner, turns = indent + "    ", f"{turns}, i{loop.index}"
     names = "".join(f"{carry.symbol}, " for carry in loop.carries).rstrip()
     yield f"{indent}def turn{loop.index}(i{loop.index}, state):"

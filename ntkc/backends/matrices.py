@@ -26,8 +26,7 @@ def matrix(geometry: Pool | GlobalPool | Select | Matrix | Shift, grid: Sequence
         count = int(np.prod(grid))
         return [[mp.mpf(1) / count if geometry.average else mp.mpf(1)] * count]
     each = [_axis_matrix(geometry, k, n) for k, n in enumerate(grid)]
-    rows = [[mp.fprod(entries) for entries in product(*row)] for row in product(*each)]
-    return rows
+    return [[mp.fprod(entries) for entries in product(*row)] for row in product(*each)]
 
 
 def mixing(geometry: MixingMatrix, table: Array, value: Any) -> Array:
@@ -105,5 +104,3 @@ def _flat(index: tuple[int | None, ...], grid: Sequence[int]) -> int | None:
             return None
         total = total * n + i
     return total
-
-

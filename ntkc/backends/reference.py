@@ -138,8 +138,10 @@ class _Machine:
             geometry = found.geometry
             assert not isinstance(geometry, MixingMatrix)
             build = matrices.taps if isinstance(geometry, Window) else matrices.matrix
-            found_map = build(geometry, grid)  # type: ignore[operator]
-            self._matrices[name] = found_map if isinstance(geometry, Window) else np.array(found_map, dtype=object).astype(self.dtype)
+            found_map = build(geometry, grid)  # type: ignore[arg-type]
+            self._matrices[name] = (
+                found_map if isinstance(geometry, Window) else np.array(found_map, dtype=object).astype(self.dtype)
+            )
         return self._matrices[name]
 
 

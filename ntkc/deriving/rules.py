@@ -194,7 +194,7 @@ class Rules:
         assert isinstance(left, WeightedNode)
         assert isinstance(right, WeightedNode)
         grids = [self.network.grids[n.operand] for n in (left, right)]
-        if not grids[0] and not grids[1] or not moment.free_symbols:
+        if (not grids[0] and not grids[1]) or not moment.free_symbols:
             return moment
         if self.network.flat[left.operand]:
             return flat_mean(moment)
@@ -436,10 +436,9 @@ class Rules:
             return self._memo[key]
         if kind == "m" and (self.network.laws[p] is Law.GAUSSIAN or isinstance(self.network.nodes[p], WeightedNode)):
             return sp.S.Zero
-        if self.network.scanned(p) or self.network.scanned(q):
-            if kind == "m" or self.sources[p] & self.sources[q]:
-                self._memo[key] = self._scanned(kind, p, q, side)
-                return self._memo[key]
+        if (self.network.scanned(p) or self.network.scanned(q)) and (kind == "m" or self.sources[p] & self.sources[q]):
+            self._memo[key] = self._scanned(kind, p, q, side)
+            return self._memo[key]
         if (loop := self._loop_of(p, q)) is not None and (kind == "m" or self.sources[p] & self.sources[q]):
             return self._state(key, loop)
         try:
@@ -495,7 +494,7 @@ class Rules:
     def _scanned(self, kind: str, p: int, q: int, side: str) -> sp.Expr:
         """A moment of what a scan carries: the table of the scan's values, moved by one position on the sides carried."""
         nodes = [self.network.nodes[i] for i in (p, q)]
-        loop = max(n.loop for i, n in zip((p, q), nodes, strict=True) if self.network.scanned(i) for n in [n])  # type: ignore[union-attr]
+        loop = max(n.loop for n in nodes if isinstance(n, CarriedNode | FinalNode) and self.network.loops[n.loop].scan)
         bases = [self._base(i, loop) for i in (p, q)]
         moved = [isinstance(n, CarriedNode) and n.loop == loop for n in nodes]
         if kind != "m" and side != CROSS and moved[0] != moved[1]:
@@ -537,7 +536,7 @@ class Rules:
             initial = sp.Function("_zeros")(start, *map(sp.Integer, sizes))
             self.scopes[loop].states.append(State(symbol, initial, after, result, (kind, p, q, side)))
         symbol = self._memo[key]
-        return symbol, self._symbol((kind, p, q, side), "_end")  # type: ignore[return-value]
+        return symbol, self._symbol((kind, p, q, side), "_end")
 
     def _any_input(self) -> tuple[int, int]:
         first = next(i for i, n in enumerate(self.network.nodes) if isinstance(n, InputNode))

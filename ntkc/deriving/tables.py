@@ -21,7 +21,7 @@ def with_tables(recursion: Recursion) -> Recursion:
 
 def _asks(step: Step) -> bool:
     if isinstance(step, Equation):
-        return step.value.has(own, own_table)
+        return bool(step.value.has(own, own_table))
     return any(_asks(inner) for inner in step.body) or any(s.initial.has(own) or s.following.has(own) for s in step.states)
 
 
@@ -31,7 +31,9 @@ def _cross(steps: tuple[Step, ...]) -> list[sp.Symbol]:
         if isinstance(step, Equation):
             found += [step.symbol] * (step.pair[0] == "S" and step.pair[3] == "12")
         else:
-            found += [s for state in step.states if state.pair[0] == "S" and state.pair[3] == "12" for s in (state.symbol, state.result)]
+            found += [
+                s for state in step.states if state.pair[0] == "S" and state.pair[3] == "12" for s in (state.symbol, state.result)
+            ]
             found += _cross(step.body)
     return found
 
@@ -46,7 +48,9 @@ def _expanded(steps: tuple[Step, ...], names: dict[sp.Symbol, sp.Symbol]) -> lis
             found.append(replace(step, states=(*copies, *states), body=tuple(_expanded(step.body, names))))
             continue
         if step.symbol in names:
-            found.append(replace(step, symbol=names[step.symbol], value=step.value.xreplace(names), pair=(*step.pair[:3], "11"), own=None))
+            found.append(
+                replace(step, symbol=names[step.symbol], value=step.value.xreplace(names), pair=(*step.pair[:3], "11"), own=None)
+            )
         found.append(replace(step, value=_own(step.value, names)))
     return found
 

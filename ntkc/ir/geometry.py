@@ -31,7 +31,9 @@ class Axis:
         if n is None:
             if self.stride == 1 and self.padding != "valid" and not self.transposed:
                 return None
-            raise BadGrid("the number of positions must be known for a stride or for `valid` padding; write it in the input's type")
+            raise BadGrid(
+                "the number of positions must be known for a stride or for `valid` padding; write it in the input's type"
+            )
         reach = (self.size - 1) * self.dilation + 1
         if self.transposed:
             return (n - 1) * self.stride + reach if self.padding == "valid" else n * self.stride

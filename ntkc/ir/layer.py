@@ -40,7 +40,7 @@ def size(default: int | None = None) -> Any:
     return _argument(Argument("size"), default)
 
 
-def sizes(default: int | None | str = "required") -> Any:
+def sizes(default: int | str | None = "required") -> Any:
     """A positive integer for every axis, or a tuple of one for each."""
     return _argument(Argument("sizes", leading=default == "required"), ... if default == "required" else default)
 

@@ -38,7 +38,7 @@ class Convolution(Weighted):
         if not grid:
             raise BadGrid("this value has no positions")
         each = (on_axes(getattr(self, name), grid, f"`{name}`") for name in ("filter", "stride", "dilation"))
-        return tuple(Axis(*a, self.padding, self.transposed) for a in zip(*each, strict=True))
+        return tuple(Axis(f, s, d, self.padding, self.transposed) for f, s, d in zip(*each, strict=True))
 
     def grid(self, grid: Grid) -> Grid:
         return linear_grid(Window(self.axes(grid)), grid)
@@ -102,7 +102,10 @@ def _conv(
     if transposed and padding == "circular":
         wide = jnp.zeros((h.shape[0], *(m * s for m, s in zip(h.shape[1:-1], stride, strict=True)), n), h.dtype)
         h = wide.at[(slice(None), *(slice(None, None, s) for s in stride))].set(h)
-        lows = [r - 1 if s > r - 1 else -(-(r + s - 2) // 2) for r, s in zip(((f - 1) * d + 1 for f, d in zip(filter, dilation, strict=True)), stride, strict=True)]
+        lows = [
+            r - 1 if s > r - 1 else -(-(r + s - 2) // 2)
+            for r, s in zip(((f - 1) * d + 1 for f, d in zip(filter, dilation, strict=True)), stride, strict=True)
+        ]
         pads = [(low, (f - 1) * d - low) for low, f, d in zip(lows, filter, dilation, strict=True)]
         h = jnp.pad(h, ((0, 0), *pads, (0, 0)), "wrap")
         y = lax.conv_general_dilated(h, kernel, (1,) * rank, "VALID", rhs_dilation=dilation, dimension_numbers=numbers)

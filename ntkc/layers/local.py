@@ -100,9 +100,7 @@ def _depthwise_conv(
     h = _wrapped(h, filter, stride, dilation) if padding == "circular" else h
     kernel = weights(name + "/W", (*filter, 1, n)) * (W_std / math.sqrt(math.prod(filter)))
     pad = "SAME" if padding == "same" else "VALID"
-    y = lax.conv_general_dilated(
-        h, kernel, stride, pad, rhs_dilation=dilation, dimension_numbers=numbers, feature_group_count=n
-    )
+    y = lax.conv_general_dilated(h, kernel, stride, pad, rhs_dilation=dilation, dimension_numbers=numbers, feature_group_count=n)
     return y if b_std is None else y + b_std * weights(name + "/b", (n,))
 
 

@@ -173,6 +173,8 @@ def _lost(geometry: Geometry | MixingMatrix, grids: tuple[Grid, ...]) -> int:
 
 def one_sided(value: sp.Expr) -> bool:
     """Whether a map acts on one side, so that the value is a full table by nature."""
-    outer = value.replace(lambda e: isinstance(e, AppliedUndef) and e.func.__name__ in ("flat_mean", "diagonal"), lambda e: sp.S.Zero)
+    outer = value.replace(
+        lambda e: isinstance(e, AppliedUndef) and e.func.__name__ in ("flat_mean", "diagonal"), lambda e: sp.S.Zero
+    )
     names = {call.func.__name__ for call in outer.atoms(AppliedUndef)}
     return any(name.endswith(("_left", "_right")) for name in names)

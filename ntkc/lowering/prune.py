@@ -35,7 +35,7 @@ def ordered(instructions: list[Instruction]) -> list[Instruction]:
         if i in done:
             return
         done.add(i)
-        for j in sorted({writer[s] for s in reads(instructions[i]) if s in writer}):  # type: ignore[index]
+        for j in sorted({writer[s] for s in reads(instructions[i]) if s in writer}):
             visit(j)
         found.append(instructions[i])
 

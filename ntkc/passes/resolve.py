@@ -34,7 +34,18 @@ def resolve(file: ast.File, name: str | None = None, overrides: Mapping[str, str
     named = tuple(statements.named.items())
     nodes, laws = tuple(builder.nodes), tuple(builder.laws)
     grids, flat = tuple(p.grid for p in builder.places), tuple(p.flat for p in builder.places)
-    return Network(arch.name.id, nodes, loops, laws, grids, tuple(builder.widths), flat, tuple(statements.parameters), tuple(statements.outputs), named)
+    return Network(
+        arch.name.id,
+        nodes,
+        loops,
+        laws,
+        grids,
+        tuple(builder.widths),
+        flat,
+        tuple(statements.parameters),
+        tuple(statements.outputs),
+        named,
+    )
 
 
 def _choose(file: ast.File, name: str | None) -> ast.Arch:

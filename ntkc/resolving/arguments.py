@@ -14,9 +14,7 @@ Number = Callable[[ast.Expr, str], sp.Expr]
 Integer = Callable[[ast.Expr, str], int]
 
 
-def bind_layer(
-    kind: type[Layer], call: ast.Call, positional: tuple[ast.Expr, ...], number: Number, integer: Integer
-) -> Layer:
+def bind_layer(kind: type[Layer], call: ast.Call, positional: tuple[ast.Expr, ...], number: Number, integer: Integer) -> Layer:
     """The layer with the arguments of the call; `positional` are those that stand after the value."""
     known = {f.name: f for f in fields(kind) if "argument" in f.metadata}
     given: dict[str, object] = {}

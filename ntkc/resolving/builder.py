@@ -84,7 +84,9 @@ class Builder:
         operand = self.materialize(value, span)
         place = self.places[operand]
         if place.flat and not layer.reads_flat:
-            fail("no-positions", f"`{layer.name}` needs positions", span, "this value is flattened: its positions are channels now")
+            fail(
+                "no-positions", f"`{layer.name}` needs positions", span, "this value is flattened: its positions are channels now"
+            )
         if place.scan is not None:
             self._grid(layer, (), span)
             grid = place.grid
@@ -114,7 +116,9 @@ class Builder:
                 return value
             place = replace(place, flat=True)
         if layer.everywhere and not place.vector:  # statistics over positions, too
-            flat = self._add(MapNode(Unflatten(), operand, self._origin(span)), self.laws[operand], replace(place, flat=True), None)
+            flat = self._add(
+                MapNode(Unflatten(), operand, self._origin(span)), self.laws[operand], replace(place, flat=True), None
+            )
             node = MapNode(layer, self._symbols[flat], self._origin(span))
             self._add(node, law, replace(place, flat=True), self.widths[operand])
             operand, layer = len(self.nodes) - 1, Unflatten()
@@ -171,7 +175,13 @@ class Builder:
         places = list(dict.fromkeys(self.places[self._symbols[s]] for s in symbols))
         if len(places) > 1:
             shown = " and ".join(_shown(place) for place in places[:2])
-            fail("shape-mismatch", "values with different positions are combined", span, shown, "pool, flatten or slice one of them")
+            fail(
+                "shape-mismatch",
+                "values with different positions are combined",
+                span,
+                shown,
+                "pool, flatten or slice one of them",
+            )
 
     def width(self, value: sp.Expr) -> int | None:
         """The nominal number of channels."""
@@ -262,7 +272,12 @@ class Builder:
         """What acts on each channel acts on each part of a concatenation."""
         parts = [n.parts if isinstance(n := self.nodes[self._symbols[s]], ConcatNode) else () for s in symbols]
         if len({tuple(k for k, _ in p) for p in parts}) > 1:
-            fail("shape-mismatch", "values with different channels are combined", span, "one is a concatenation, or of other widths")
+            fail(
+                "shape-mismatch",
+                "values with different channels are combined",
+                span,
+                "one is a concatenation, or of other widths",
+            )
         columns = [
             value.xreplace({s: self.symbol(p[i][1]) for s, p in zip(symbols, parts, strict=True)}) for i in range(len(parts[0]))
         ]
@@ -325,7 +340,7 @@ class Builder:
         """The layer with its parameterization settled, and its nominal fan-in where that asks for one."""
         kind = getattr(layer, "parameterization", None) or ("standard" if standard else "ntk")
         place = self.place(value)
-        positions = math.prod(place.grid) if place.flat and None not in place.grid else 1
+        positions = math.prod(n or 1 for n in place.grid) if place.flat else 1
         width = self.width(value)
         try:
             taps = 1 if place.vector else layer.counted(place.grid)
@@ -341,7 +356,7 @@ class Builder:
                 "give `width=` to the layer before it",
             )
         counted = {"taps": taps} if hasattr(layer, "taps") else {}
-        return replace(layer, parameterization=kind, fan_in=fan_in, **counted)  # type: ignore[call-arg, arg-type]
+        return replace(layer, parameterization=kind, fan_in=fan_in, **counted)  # type: ignore[call-arg]
 
 
 def _shown(place: Place) -> str:

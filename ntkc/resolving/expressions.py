@@ -74,7 +74,9 @@ class Expressions:
     def layer(self, call: ast.Call, scope: Scope, positional: tuple[ast.Expr, ...] = ()) -> Layer:
         """The layer of a call, whatever it is applied to; `positional` are its arguments after the value."""
         kind = layer_types()[call.function.id]
-        return bind_layer(kind, call, positional, lambda e, what: self.number(e, scope, what), lambda e, w: self.integer(e, scope, w))
+        return bind_layer(
+            kind, call, positional, lambda e, what: self.number(e, scope, what), lambda e, w: self.integer(e, scope, w)
+        )
 
     def fresh_weight(self, name: str) -> str:
         self._weights += 1
@@ -167,7 +169,9 @@ class Expressions:
     def _one_index(self, index: ast.Expr | ast.Slice, scope: Scope) -> tuple[int | None, int | None, int | None] | int:
         if not isinstance(index, ast.Slice):
             return self.integer(index, scope, "an index")
-        start, stop, step = (None if e is None else self.integer(e, scope, "an index") for e in (index.start, index.stop, index.step))
+        start, stop, step = (
+            None if e is None else self.integer(e, scope, "an index") for e in (index.start, index.stop, index.step)
+        )
         if step == 0:
             fail("bad-argument", "the step of a slice must not be 0", index.span)
         return start, stop, step

@@ -291,7 +291,7 @@ class Statements(Expressions):
             self.builder.rollback(point)
         slots = tuple(Slot(name, -1, f) for name, f in zip(names, following, strict=True))
         self.builder.close_loop(loop, int(place.grid[0]), slots, parent, scan.span, scan=True)
-        return [self.builder.final(loop, i, f, self.builder.laws[f], scan.span) for i, f in enumerate(following)][0]
+        return next(self.builder.final(loop, i, f, self.builder.laws[f], scan.span) for i, f in enumerate(following))
 
 
 def _leading(kind: type[Weighted]) -> bool:

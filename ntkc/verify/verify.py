@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ntkc.backends.reference import evaluate
+from ntkc.diagnostics import ArchError
 from ntkc.gaussian.price import Expectation
 from ntkc.gaussian.series import VARIANCES, Series
-from ntkc.diagnostics import ArchError
 from ntkc.ir import syntax as ast
 from ntkc.ir.network import InputNode
 from ntkc.ir.recursion import Dual
@@ -87,7 +87,9 @@ def _small(compilation: Compilation) -> Compilation:
         return compilation
     for most in (4, 5, 6, 8, 12, 16):
         try:
-            return compile_syntax(compilation.source, _capped(compilation.syntax, most), compilation.network.name, compilation.overrides)
+            return compile_syntax(
+                compilation.source, _capped(compilation.syntax, most), compilation.network.name, compilation.overrides
+            )
         except ArchError:
             continue
     return compilation
@@ -98,7 +100,7 @@ def _capped(file: ast.File, most: int) -> ast.File:
 
     def size(expr: ast.Expr) -> ast.Expr:
         number = expr.text if isinstance(expr, ast.Number) else ""
-        return replace(expr, text=str(min(int(number), most))) if number.isdigit() else expr  # type: ignore[return-value]
+        return replace(expr, text=str(min(int(number), most))) if number.isdigit() else expr  # type: ignore[arg-type]
 
     def statement(s: ast.Statement) -> ast.Statement:
         if not isinstance(s, ast.Input):

@@ -32,7 +32,9 @@ def _by_pairs(x1, x2, params, get, symmetric, dtype, precision):
     def pairs(i, j):
         if chunk == 1:
             return jax.tree.map(lambda v: v[None], one(pick(wide1, i[0]), pick(wide2, j[0]), pick(left, i[0]), pick(right, j[0])))
-        last = [jax.tree.map(lambda v: jnp.moveaxis(v, 0, -1), pick(t, k)) for t, k in ((wide1, i), (wide2, j), (left, i), (right, j))]
+        last = [
+            jax.tree.map(lambda v: jnp.moveaxis(v, 0, -1), pick(t, k)) for t, k in ((wide1, i), (wide2, j), (left, i), (right, j))
+        ]
         return jax.vmap(one, in_axes=-1, out_axes=-1)(*last)
 
     rows = jnp.arange(n1)

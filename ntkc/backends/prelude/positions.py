@@ -41,7 +41,7 @@ def _windowed(x, axes, full):
     rank = len(axes)
     for axis, spec in enumerate(axes):
         both = (axis, rank + axis) if full else (axis,)
-        size, stride, dilation, padding, transposed = spec
+        size, stride, dilation, _padding, transposed = spec
         padded, counts = _padded(x, both, spec)
         total = 0
         for k in range(size):
@@ -64,7 +64,9 @@ def _padded(x, both, spec):
     if padding != "circular":
         return lax.pad(x, jnp.zeros((), x.dtype), widths), counts
     if transposed:
-        x = lax.pad(x, jnp.zeros((), x.dtype), [(0, i, i) if axis in both else (0, 0, 0) for axis, (_, _, i) in enumerate(widths)])
+        x = lax.pad(
+            x, jnp.zeros((), x.dtype), [(0, i, i) if axis in both else (0, 0, 0) for axis, (_, _, i) in enumerate(widths)]
+        )
     return jnp.pad(x, [(low, high) for low, high, _ in widths], "wrap"), counts
 
 
@@ -115,10 +117,7 @@ def _global_pooled(x, first, rank, average):
 def _selected(x, first, axes):
     """Positions by index on one side; an integer takes its axis away."""
     for k in reversed(range(len(axes))):
-        if isinstance(axes[k], int):
-            x = jnp.take(x, axes[k], first + k)
-        else:
-            x = _taken(x, first + k, list(axes[k]))
+        x = jnp.take(x, axes[k], first + k) if isinstance(axes[k], int) else _taken(x, first + k, list(axes[k]))
     return x
 
 
