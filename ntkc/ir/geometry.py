@@ -36,7 +36,7 @@ class Axis:
             )
         reach = (self.size - 1) * self.dilation + 1
         if self.transposed:
-            return (n - 1) * self.stride + reach if self.padding == "valid" else n * self.stride
+            return n * self.stride + (max(reach - self.stride, 0) if self.padding == "valid" else 0)
         if self.padding == "valid":
             if n < reach:
                 raise BadGrid(f"a window of {reach} positions does not fit into {n}")

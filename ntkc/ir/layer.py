@@ -135,6 +135,11 @@ class Map(Layer):
     centers: ClassVar[bool] = False
     """Whether the mean over channels is subtracted."""
     keeps_gaussian: ClassVar[bool] = True
+
+    def misfit(self, names: tuple[str, ...]) -> str:
+        """Why the layer cannot act on a value with spatial axes of these names, or nothing."""
+        return ""
+
     flattens: ClassVar[bool] = False
     """Whether positions become channels."""
 

@@ -53,8 +53,9 @@ class Convolution(Weighted):
         return self.W_std**2 / self.taps * square + (self.b_std or 0) ** 2
 
     def tangent(self, square: sp.Expr, tangent: sp.Expr) -> sp.Expr:
-        """`square` and `tangent` are sums over the taps; under standard the fan-in counts channels times taps."""
-        trained_weight = sp.Integer(self.fan_in or 1) if self.standard else self.W_std**2 / self.taps
+        """`square` and `tangent` are sums over the taps; under standard each tap is trained with
+        the number of channels, the fan-in over the taps."""
+        trained_weight = sp.Rational(self.fan_in or 1, self.taps) if self.standard else self.W_std**2 / self.taps
         trained_bias = sp.Integer(self.b_std is not None) if self.standard else (self.b_std or 0) ** 2
         return trained_weight * square + self.W_std**2 / self.taps * tangent + trained_bias
 

@@ -34,7 +34,7 @@ class DepthwiseConv(Convolution):
     gaussian = False
 
     def tangent(self, square: sp.Expr, tangent: sp.Expr) -> sp.Expr:
-        trained = sp.S.One / self.taps if self.standard else self.W_std**2 / self.taps
+        trained = sp.S.One if self.standard else self.W_std**2 / self.taps
         bias = sp.Integer(self.b_std is not None) if self.standard else (self.b_std or 0) ** 2
         return trained * square + self.W_std**2 / self.taps * tangent + bias
 
@@ -48,7 +48,7 @@ class DepthwiseConv(Convolution):
 
     def sample(self) -> Sample:
         shape = (self.filter, self.stride, self.dilation, self.padding)
-        return Sample(_depthwise_conv, (None, self.W_std, self.b_std, *shape))
+        return Sample(_depthwise_conv, (None, self.W_std, self.b_std, self.standard, *shape))
 
 
 def _conv_local(
@@ -88,6 +88,7 @@ def _depthwise_conv(
     width: int | None,
     W_std: Any,
     b_std: Any,
+    standard: bool,
     filter: Any,
     stride: Any,
     dilation: Any,
@@ -98,10 +99,13 @@ def _depthwise_conv(
     letters = "xyz"[:rank]
     numbers = (f"N{letters}C", f"{letters}IO", f"N{letters}C")
     h = _wrapped(h, filter, stride, dilation) if padding == "circular" else h
-    kernel = weights(name + "/W", (*filter, 1, n)) * (W_std / math.sqrt(math.prod(filter)))
+    scale = W_std / math.sqrt(math.prod(filter))
+    kernel = weights(name + "/W", (*filter, 1, n), scale if standard else 1.0) * (1.0 if standard else scale)
     pad = "SAME" if padding == "same" else "VALID"
     y = lax.conv_general_dilated(h, kernel, stride, pad, rhs_dilation=dilation, dimension_numbers=numbers, feature_group_count=n)
-    return y if b_std is None else y + b_std * weights(name + "/b", (n,))
+    if b_std is not None:
+        y = y + weights(name + "/b", (n,), b_std if standard else 1.0) * (1.0 if standard else b_std)
+    return y
 
 
 def _wrapped(h: Any, filter: Any, stride: Any, dilation: Any) -> Any:

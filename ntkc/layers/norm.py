@@ -29,6 +29,12 @@ class _Norm(Map):
     def everywhere(self) -> bool:
         return len(self.axis) > 1
 
+    def misfit(self, names: tuple[str, ...]) -> str:
+        every = ("channel", *names)
+        if self.axis == ("channel",) or (len(self.axis) == len(every) and set(self.axis) == set(every)):
+            return ""
+        return f"`axis` is channel, or all of ({', '.join(every)}); part of the spatial axes is not supported"
+
     def problem(self) -> str:
         if "channel" not in self.axis:
             return "without the channels it is no norm of the infinite vector; `axis` must contain `channel`"

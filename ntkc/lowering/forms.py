@@ -39,6 +39,9 @@ class Forms:
                     if value is not None:
                         self._read(value, MATCHED)
 
+        if any(not s.name.endswith("_self") for s in self.full):  # the inputs then come as full tables, all of them
+            self.full |= {d.symbols[0] for d in recursion.data if all(self.pairs[d.symbols[0]])}
+
     @property
     def positions(self) -> bool:
         """Whether any value has positions."""

@@ -29,6 +29,7 @@ from ntkc.ir.network import (
     VectorNode,
     WeightedNode,
 )
+from ntkc.layers.join import axis_names
 from ntkc.resolving.problem import fail
 from ntkc.source import Span
 
@@ -111,6 +112,8 @@ class Builder:
         operand = self.materialize(value, span)
         law, place = self.laws[operand], self.places[operand]
         law = law if law is Law.DATA or layer.keeps_gaussian else Law.FUNCTION
+        if problem := layer.misfit(() if place.vector else axis_names(len(place.grid))):
+            fail("bad-argument", f"`{layer.name}`: {problem}", span)
         if layer.flattens:
             if place.vector:
                 return value

@@ -12,7 +12,7 @@ def _taps(n, size, stride, dilation, padding, transposed):
     reach = (size - 1) * dilation + 1
     if transposed:
         low = reach - 1 if padding == "valid" or stride > reach - 1 else -(-(reach + stride - 2) // 2)
-        count = (n - 1) * stride + reach if padding == "valid" else n * stride
+        count = n * stride + (max(reach - stride, 0) if padding == "valid" else 0)
         where = [[p + k * dilation - low for p in range(count)] for k in range(size)]
         if padding == "circular":
             where = [[i % (n * stride) for i in row] for row in where]
@@ -75,7 +75,7 @@ def _margins(n, size, stride, dilation, padding, transposed):
     reach = (size - 1) * dilation + 1
     if transposed:
         low = reach - 1 if padding == "valid" or stride > reach - 1 else -(-(reach + stride - 2) // 2)
-        count = (n - 1) * stride + reach if padding == "valid" else n * stride
+        count = n * stride + (max(reach - stride, 0) if padding == "valid" else 0)
         inside = n * stride if padding == "circular" else (n - 1) * stride + 1
         return low, count + reach - 1 - low - inside, count
     if padding == "valid":
@@ -83,6 +83,7 @@ def _margins(n, size, stride, dilation, padding, transposed):
         return 0, (count - 1) * stride + reach - n, count
     count = -(-n // stride)
     total = (count - 1) * stride + reach - n
+    total = max(total, 0) if padding == "circular" else total
     low = max(total, 0) // 2
     return low, total - low, count
 
