@@ -17,7 +17,7 @@ from ntkc.gaussian.terms import Z
 from ntkc.ir.geometry import Axis, GlobalPool, Matrix, Pool, Select, Shift, Window
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.program import Assign, Curve, Definition, For, Instruction, Program
-from ntkc.ir.recursion import Data
+from ntkc.ir.recursion import Data, map_name, of_self
 from ntkc.lowering.prune import calls
 
 IMPORTS = """import math
@@ -92,7 +92,7 @@ def _end(value: sp.Expr) -> str:
 def _maps(program: Program) -> Iterator[str]:
     """One function for each map over positions."""
     called = {c.func.__name__ for i in (*program.sample, *program.pair) for c in calls(i)}
-    called |= {c.func.__name__ for o in program.outputs for v in (o.nngp, o.ntk) if v is not None for c in v.atoms(AppliedUndef)}
+    called |= {c.func.__name__ for o in program.outputs for v in o.values for c in v.atoms(AppliedUndef)}
     for found in program.maps:
         name, geometry = found.name, found.geometry
         match geometry:
@@ -112,9 +112,8 @@ def _maps(program: Program) -> Iterator[str]:
                     yield f"\n\ndef {name}_{form}(x):"
                     yield '    """The selected positions."""'
                     inner = f"{name}(x, 0)"
-                    yield (
-                        f"    return {name}({inner}, {found.rank - _dropped(axes)})" if form == "full" else f"    return {inner}"
-                    )
+                    both = f"{name}({inner}, {found.rank - geometry.dropped})"
+                    yield f"    return {both if form == 'full' else inner}"
             case Shift():
                 body = "_shifted(x, first)"
             case Matrix(axes=axes):
@@ -129,10 +128,6 @@ def _maps(program: Program) -> Iterator[str]:
         yield f"\n\ndef {name}(x, first):"
         yield '    """Along the axes of one side, which start at `first`."""'
         yield f"    return {body}"
-
-
-def _dropped(axes: tuple[tuple[int, ...] | int, ...]) -> int:
-    return sum(isinstance(axis, int) for axis in axes)
 
 
 def _map_parameters(matrix: MixingMatrix) -> list[str]:
@@ -200,7 +195,7 @@ def _parameters(definition: Definition) -> list[str]:
 
 def _sample(program: Program) -> Iterator[str]:
     data = [d.symbols[1].name[:-2] for d in program.data]
-    tables = [f"{d.symbols[0].name}_self" for d in program.data] if _with_tables(program) else []
+    tables = [of_self(d.symbols[0]).name for d in program.data] if _with_tables(program) else []
     starts = [*dict.fromkeys(data), *tables]
     yield f"\n\ndef _sample({', '.join(starts)}, params):"
     yield '    """Moments of a sample with itself, from |x|^2 / d; those of a loop are stacked over its turns."""'
@@ -329,7 +324,7 @@ def _text(value: sp.Expr, extra: dict[str, list[str]]) -> str:
         names = [sp.Symbol(n) for n in extra.get(name, [])]
         if name.endswith(("_gap", "_angle")) and not name.startswith("_"):
             return sp.Function(name)(arguments[0], *names, *arguments[1:])
-        stem = name.removesuffix("_left").removesuffix("_right")
+        stem = map_name(name)
         if stem != name and stem:
             return sp.Function("_mixed" if stem.startswith("attention") else stem)(*arguments)
         return sp.Function(name)(*arguments, *names)

@@ -20,7 +20,7 @@ from ntkc.gaussian.price import Expectation
 from ntkc.gaussian.series import Series, coefficients
 from ntkc.ir.geometry import Window
 from ntkc.ir.layer import MixingMatrix
-from ntkc.ir.recursion import SAME, Dual, Equation, PositionMap, Recursion, State, Step
+from ntkc.ir.recursion import SAME, Dual, Equation, PositionMap, Recursion, State, Step, at_second, map_name, of_self
 
 Memory: TypeAlias = dict[sp.Basic, Any]
 
@@ -78,7 +78,7 @@ class _Machine:
         for data in self.recursion.data:
             i, j = names.index(data.first.name), names.index(data.second.name)
             c, a, b = data.symbols
-            found[c] = found[sp.Symbol(f"{c.name}_self", real=True)] = _gram(x1[i], x2[j], self.dtype)
+            found[c] = found[of_self(c)] = _gram(x1[i], x2[j], self.dtype)
             for symbol, x in ((a, x1), (b, x2)):
                 table = _gram(x[i], x[j], self.dtype)
                 found[symbol] = np.diagonal(table).copy() if table.shape[0] == table.shape[1] else table[:, 0]
@@ -113,7 +113,7 @@ class _Machine:
         if side == "12":
             self.between[symbol] = values[0]
             return
-        twin = sp.Symbol(f"{symbol.name[:-2]}_2", **symbol.assumptions0)
+        twin = at_second(symbol)
         for memory, value in zip(self.alone, values, strict=True):
             memory[symbol] = value
             if side == "1":
@@ -201,7 +201,7 @@ class _Value:
             inside = _Value(self.machine, self.memory, self.axes).of(call.args[0])
             values = np.diagonal(inside) if self.axes == 2 else inside
             return np.full((1,) * self.axes, values.sum() / len(values), dtype=self.machine.dtype)
-        stem = name.removesuffix("_left").removesuffix("_right")
+        stem = map_name(name)
         found = self.machine.maps[stem]
         if isinstance(found.geometry, MixingMatrix):
             return self._mixed(found, stem, name, call)
@@ -232,7 +232,7 @@ def _is_map(expr: sp.Basic, maps: Mapping[str, PositionMap]) -> bool:
     if not isinstance(expr, AppliedUndef):
         return False
     name = expr.func.__name__
-    return name in ("diagonal", "flat_mean", "matching", "_zeros") or name.removesuffix("_left").removesuffix("_right") in maps
+    return name in ("diagonal", "flat_mean", "matching", "_zeros") or map_name(name) in maps
 
 
 def _windowed(x: Any, taps: list[list[int | None]]) -> Any:

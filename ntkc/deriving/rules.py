@@ -34,7 +34,7 @@ from ntkc.ir.network import (
     VectorNode,
     WeightedNode,
 )
-from ntkc.ir.recursion import SAME, Data, Dual, Equation, State, flat_mean, matching, own
+from ntkc.ir.recursion import SAME, Data, Dual, Equation, State, flat_mean, matching, own, own_table, zeros
 
 CROSS, FIRST, SECOND = "12", "1", "2"
 SUFFIX = {CROSS: "", FIRST: "_1", SECOND: "_2"}
@@ -208,7 +208,7 @@ class Rules:
         if side != CROSS or not grid:
             return variance
         start = self._data(*self._any_input(), side)
-        return matching(variance + sp.Function("_zeros")(start, *map(sp.Integer, grid + grid)))
+        return matching(variance + zeros(start, *map(sp.Integer, grid + grid)))
 
     def _fresh(self, p: int, value: sp.Expr, side: str) -> sp.Expr:
         """Weights made inside a scan are others at each step: only matching positions are correlated."""
@@ -250,7 +250,7 @@ class Rules:
         key = ("A", index, index, side)
         if key not in self._memo:
             name = self._map(node.layer.coefficients(), "attention", node.operand)
-            table = sp.Function("own_table")(self.second(node.operand, node.operand, CROSS))
+            table = own_table(self.second(node.operand, node.operand, CROSS))
             self._memo[key] = self._record(key, sp.Function(name)(table), "attention", ("logits are deterministic",))
         return self._memo[key]
 
@@ -533,7 +533,7 @@ class Rules:
             after = self._moment(kind, (p, q), side)
             sizes = [self.network.grids[i][0] for i in ((p, q) if side == CROSS else (p,))]
             start = self._data(*self._any_input(), side)
-            initial = sp.Function("_zeros")(start, *map(sp.Integer, sizes))
+            initial = zeros(start, *map(sp.Integer, sizes))
             self.scopes[loop].states.append(State(symbol, initial, after, result, (kind, p, q, side)))
         symbol = self._memo[key]
         return symbol, self._symbol((kind, p, q, side), "_end")

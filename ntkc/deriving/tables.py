@@ -4,18 +4,14 @@ from dataclasses import replace
 
 import sympy as sp
 
-from ntkc.ir.recursion import Equation, LoopStep, Recursion, State, Step, own
-
-own_table = sp.Function("own_table")
-diagonal = sp.Function("diagonal")
+from ntkc.ir.recursion import Equation, LoopStep, Recursion, State, Step, diagonal, of_self, own, own_table
 
 
 def with_tables(recursion: Recursion) -> Recursion:
     """`own(S)` becomes `diagonal(S_self)`, and S_self has equations of its own (side 11), in which `_2` is x again."""
     if not any(_asks(step) for step in recursion.steps):
         return recursion
-    names = {s: sp.Symbol(f"{s.name}_self", real=True) for s in _cross(recursion.steps)}
-    names |= {data.symbols[0]: sp.Symbol(f"{data.symbols[0].name}_self", real=True) for data in recursion.data}
+    names = {s: of_self(s) for s in (*_cross(recursion.steps), *(data.symbols[0] for data in recursion.data))}
     return replace(recursion, steps=tuple(_expanded(recursion.steps, names)))
 
 

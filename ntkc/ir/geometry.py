@@ -73,6 +73,11 @@ class Select:
 
     axes: tuple[tuple[int, ...] | int, ...]
 
+    @property
+    def dropped(self) -> int:
+        """How many axes it takes away."""
+        return sum(isinstance(axis, int) for axis in self.axes)
+
 
 @dataclass(frozen=True, slots=True)
 class Matrix:

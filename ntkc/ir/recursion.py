@@ -12,6 +12,12 @@ from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.network import InputNode, Parameter
 from ntkc.source import Span
 
+diagonal = sp.Function("diagonal")
+"""A full table at matching positions."""
+zeros = sp.Function("_zeros")
+"""zeros(like, sizes...): a table or moment before the first step."""
+own_table = sp.Function("own_table")
+"""Of a second moment between x and x': the table of x with itself."""
 own = sp.Function("own")
 """Of a second moment between x and x': the same of x with itself, at matching positions."""
 flat_mean = sp.Function("flat_mean")
@@ -20,6 +26,21 @@ matching = sp.Function("matching")
 """A table where the positions agree, zero elsewhere."""
 SAME = sp.Symbol("same", nonnegative=True)
 """1 where x and x' are the same sample in the same pass (the diagonal of `kernel(x)`), else 0."""
+
+
+def of_self(symbol: sp.Symbol) -> sp.Symbol:
+    """The table of x with itself, of a second moment between x and x'."""
+    return sp.Symbol(f"{symbol.name}_self", real=True)
+
+
+def at_second(symbol: sp.Symbol) -> sp.Symbol:
+    """`K3_2` of the moment `K3_1` at x; the same assumptions."""
+    return sp.Symbol(f"{symbol.name[:-2]}_2", **symbol.assumptions0)
+
+
+def map_name(function: str) -> str:
+    """The map over positions that a function in an equation applies, to one side or to both."""
+    return function.removesuffix("_left").removesuffix("_right")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +98,11 @@ class Output:
     ntk: sp.Expr | None
     refusal: str = ""
     """Why there is no tangent kernel."""
+
+    @property
+    def values(self) -> tuple[sp.Expr, ...]:
+        """The kernels that there are."""
+        return (self.nngp,) if self.ntk is None else (self.nngp, self.ntk)
 
 
 @dataclass(frozen=True, slots=True)

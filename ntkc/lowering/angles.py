@@ -23,6 +23,7 @@ from ntkc.ir.recursion import Dual, Equation, LoopStep, Recursion, State, Step
 from ntkc.lowering.homogeneous import Homogeneous, homogeneous
 from ntkc.lowering.numbers import Numbers
 from ntkc.lowering.sides import Sides
+from ntkc.lowering.twins import Twins
 
 TOP = -1
 
@@ -67,7 +68,7 @@ class Angles:
         """Whether the angle depends on the angle of the inputs alone."""
         self._angles: dict[sp.Symbol, Angle] = {}
         self._inlined: dict[sp.Symbol, sp.Expr] = {}
-        self._values: dict[sp.Symbol, Equation] = {}
+        self._twins = Twins(sides, self.parameters)
         for data in recursion.data:
             if data.first is data.second:
                 stem = data.symbols[0].name
@@ -90,10 +91,11 @@ class Angles:
     # --- equations ------------------------------------------------------------------------------------------------------
 
     def _equation(self, step: Equation, place: int) -> list[Instruction]:
-        self._values[step.symbol] = step
+        self._twins.add(step)
         if step.own is None:
             self._inlined[step.symbol] = step.value
-            return [Assign(step.symbol, self.expression(self._shorter(step), place), None, step.span)]
+            value = self._twins.shorter(step) if step.pair[1] == step.pair[2] else step.value
+            return [Assign(step.symbol, self.expression(value, place), None, step.span)]
         mixture = self._mixture(step)
         if mixture is None:
             return [Assign(step.symbol, self.expression(step.value, place), step.own, step.span)]
@@ -109,16 +111,6 @@ class Angles:
     def _moment(self, symbol: sp.Symbol, angle: Angle, place: int) -> Assign:
         """c from d, for what reads it."""
         return Assign(symbol, self._root(angle.own, place) * (1 - 2 * angle.d), angle.own)
-
-    def _shorter(self, step: Equation) -> sp.Expr:
-        """Theta = K + the rest, where that spares the second moments in Theta."""
-        kind, p, q, _ = step.pair
-        twins = [e for e in self._values.values() if e.pair == ("S", p, q, "12")]
-        if kind != "T" or p != q or not twins:
-            return step.value
-        rest = sp.expand(step.value - twins[-1].value)
-        read = self.sides.cross(twins[-1].value, self.parameters)
-        return step.value if rest.free_symbols & read else twins[-1].symbol + rest
 
     def expression(self, value: sp.Expr, place: int) -> sp.Expr:
         """Kinked functions by their angle."""

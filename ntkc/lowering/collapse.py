@@ -22,7 +22,7 @@ def collapse(recursion: Recursion, steps: tuple[Step, ...], angles: Angles) -> C
     scaling = _Scaling(recursion, angles)
     try:
         scaling.run(steps)
-        found = {scaling.of(x) for o in recursion.outputs for x in (o.nngp, o.ntk) if x is not None and x != 0}
+        found = {scaling.of(x) for o in recursion.outputs for x in o.values if x != 0}
     except Inhomogeneous:
         return None
     return Collapse(int(found.pop()), depth, 24 if depth <= 100 else 48) if len(found) == 1 else None

@@ -9,7 +9,7 @@ from sympy.core.function import AppliedUndef
 
 from ntkc.ir.geometry import Geometry, GlobalPool, Grid, Select
 from ntkc.ir.layer import MixingMatrix
-from ntkc.ir.recursion import SAME, Equation, Recursion, Step
+from ntkc.ir.recursion import SAME, Equation, Recursion, Step, map_name, of_self
 
 MATCHED, FULL = "matched", "full"
 Pair = tuple[str, int, int, str]
@@ -27,7 +27,7 @@ class Forms:
         self._lost = {m.name: _lost(m.geometry, self.grids) for m in recursion.maps}
         for data in recursion.data:
             ranks = len(data.first.type.positions), len(data.second.type.positions)
-            self.pairs[data.symbols[0]] = self.pairs[sp.Symbol(f"{data.symbols[0].name}_self", real=True)] = ranks
+            self.pairs[data.symbols[0]] = self.pairs[of_self(data.symbols[0])] = ranks
             self.owns[data.symbols[1]] = ranks[0]
         self._declare(steps)
         before = -1
@@ -35,10 +35,8 @@ class Forms:
             before = len(self.full)
             self._demand(steps)
             for output in recursion.outputs:
-                for value in (output.nngp, output.ntk):
-                    if value is not None:
-                        self._read(value, MATCHED)
-
+                for value in output.values:
+                    self._read(value, MATCHED)
         if any(not s.name.endswith("_self") for s in self.full):  # the inputs then come as full tables, all of them
             self.full |= {d.symbols[0] for d in recursion.data if all(self.pairs[d.symbols[0]])}
 
@@ -78,15 +76,12 @@ class Forms:
                 self._read(step.value, FULL if step.symbol in self.full else MATCHED)
                 continue
             for state in step.states:
-                if self._one_form(state.symbol, state.result, state.following):
+                if self.full & {state.symbol, state.result, state.following}:
                     self.full |= {state.symbol, state.result}
                 form = FULL if state.symbol in self.full else MATCHED
                 self._read(state.initial, form)
                 self._read(state.following, form)
             self._demand(step.body)
-
-    def _one_form(self, *symbols: sp.Expr) -> bool:
-        return any(s in self.full for s in symbols)
 
     def _read(self, value: sp.Expr, form: str) -> None:
         """Marks the tables that a value needs in full."""
@@ -149,7 +144,7 @@ class Forms:
                 return 0, 0
             if name.startswith(("global_pool", "select", "pool", "resample", "attention", "window")):
                 left, right = self.ranks_of(value.args[-1])
-                lost = self._lost.get(name.removesuffix("_left").removesuffix("_right"), 0)
+                lost = self._lost.get(map_name(name), 0)
                 return left - lost * (not name.endswith("_right")), right - lost * (not name.endswith("_left"))
         found = [self.pairs[s] for s in value.free_symbols if s in self.pairs]
         if found:
@@ -171,7 +166,7 @@ def _lost(geometry: Geometry | MixingMatrix, grids: tuple[Grid, ...]) -> int:
     """How many axes a map takes away."""
     if isinstance(geometry, GlobalPool):
         return max(map(len, grids))
-    return sum(isinstance(axis, int) for axis in geometry.axes) if isinstance(geometry, Select) else 0
+    return geometry.dropped if isinstance(geometry, Select) else 0
 
 
 def one_sided(value: sp.Expr) -> bool:

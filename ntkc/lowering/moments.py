@@ -9,14 +9,14 @@ from sympy.core.function import AppliedUndef
 from ntkc.gaussian.price import Expectation
 from ntkc.ir.intrinsics import ratio
 from ntkc.ir.program import Assign, Carry, For, Instruction
-from ntkc.ir.recursion import Dual, Equation, LoopStep, Recursion, State, Step
+from ntkc.ir.recursion import Dual, Equation, LoopStep, Recursion, State, Step, zeros
 from ntkc.lowering.forms import FULL, MATCHED, Forms
 from ntkc.lowering.homogeneous import Homogeneous, homogeneous
 from ntkc.lowering.sides import Sides
+from ntkc.lowering.twins import Twins
 
 TOP = -1
 half_gap = sp.Function("_half_gap")
-zeros = sp.Function("_zeros")
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Moments:
         self.curves: dict[str, Homogeneous] = {}
         self.places: dict[int, Place] = {}
         self._known: dict[tuple[sp.Expr, int], sp.Symbol] = {}
-        self._twins: dict[tuple[int, int], Equation] = {}
+        self._twins = Twins(sides, self.parameters)
 
     @property
     def extra(self) -> dict[int, list[Assign]]:
@@ -59,23 +59,13 @@ class Moments:
         return self.forms.rewritten(value, MATCHED, (0, 0))
 
     def _equation(self, step: Equation, place: int) -> list[Instruction]:
-        if step.pair[0] == "S" and step.pair[3] == "12":
-            self._twins[step.pair[1], step.pair[2]] = step
+        self._twins.add(step)
         form, ranks = self.forms.form(step.symbol), self.forms.pairs[step.symbol]
-        before, value = self._value(self._shorter(step), form, ranks, place)
+        before, value = self._value(self._twins.shorter(step), form, ranks, place)
         own = None if step.own is None else self.forms.rewritten(step.own, MATCHED, (0, 0))
         if own is not None and form == FULL and any(ranks):
             value, own = sp.Function("_with_diagonal")(value, own, sp.Symbol("same"), sp.Integer(ranks[0])), None
         return [*before, Assign(step.symbol, value, own, step.span)]
-
-    def _shorter(self, step: Equation) -> sp.Expr:
-        """Theta = K + the rest, where that spares the second moments in Theta."""
-        twin = self._twins.get((step.pair[1], step.pair[2]))
-        if step.pair[0] != "T" or twin is None:
-            return step.value
-        rest = sp.expand(step.value - twin.value)
-        read = self.sides.cross(twin.value, self.parameters)
-        return step.value if rest.free_symbols & read else twin.symbol + rest
 
     def _value(self, value: sp.Expr, form: str, ranks: tuple[int, int], place: int) -> tuple[list[Instruction], sp.Expr]:
         before: list[Instruction] = []

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from ntkc.ir.recursion import SAME, Equation, Recursion, Step
+from ntkc.ir.recursion import SAME, Equation, Recursion, Step, at_second
 
 
 class Sides:
@@ -17,7 +17,7 @@ class Sides:
         for symbol, side in _symbols(steps):
             if side == "1":
                 self.firsts.add(symbol)
-                self.seconds.add(_renamed(symbol))
+                self.seconds.add(at_second(symbol))
 
     def cross(self, expr: sp.Expr, parameters: set[sp.Symbol]) -> set[sp.Symbol]:
         """Symbols that depend on both x and x'."""
@@ -27,32 +27,28 @@ class Sides:
         """A new moment at x, `name_1`."""
         symbol = sp.Symbol(f"{name}_1", real=True, nonnegative=True)
         self.firsts.add(symbol)
-        self.seconds.add(_renamed(symbol))
+        self.seconds.add(at_second(symbol))
         return symbol
 
     def declare(self, moment: sp.Basic) -> None:
         """A symbol that is to count as a moment at x."""
         if isinstance(moment, sp.Symbol):
             self.firsts.add(moment)
-            self.seconds.add(_renamed(moment))
+            self.seconds.add(at_second(moment))
 
     def other(self, expr: sp.Expr) -> sp.Expr:
         """An expression in moments at x, at x' instead."""
-        return expr.xreplace({s: _renamed(s) for s in expr.free_symbols if s in self.firsts})
+        return expr.xreplace({s: at_second(s) for s in expr.free_symbols if s in self.firsts})
 
     def first(self, expr: sp.Expr) -> sp.Expr:
         """An expression in moments at x', at x instead."""
-        back = {_renamed(s): s for s in self.firsts}
+        back = {at_second(s): s for s in self.firsts}
         return expr.xreplace({s: back[s] for s in expr.free_symbols if s in back})
 
     def bare(self, expr: sp.Expr) -> sp.Expr:
         """The same as the sample part names it."""
         owns = expr.free_symbols & (self.firsts | self.seconds)
         return expr.xreplace({s: sp.Symbol(s.name[:-2], **s.assumptions0) for s in owns})
-
-
-def _renamed(symbol: sp.Symbol) -> sp.Symbol:
-    return sp.Symbol(f"{symbol.name[:-2]}_2", **symbol.assumptions0)
 
 
 def _symbols(steps: tuple[Step, ...]) -> Iterator[tuple[sp.Symbol, str]]:

@@ -18,7 +18,7 @@ from ntkc.lowering.forms import MATCHED, Forms
 from ntkc.lowering.homogeneous import Homogeneous
 from ntkc.lowering.moments import Moments
 from ntkc.lowering.peel import peel
-from ntkc.lowering.prune import ordered, prune, reads, writes
+from ntkc.lowering.prune import calls, ordered, prune, reads, writes
 from ntkc.lowering.sides import Sides
 
 D, E = sp.symbols("d e", nonnegative=True)
@@ -26,7 +26,7 @@ D, E = sp.symbols("d e", nonnegative=True)
 
 def lower(recursion: Recursion, network: Network) -> Program:
     chosen = _pair_part(recursion)
-    wanted = {s for o in chosen.outputs for value in (o.nngp, o.ntk) if value is not None for s in value.free_symbols}
+    wanted = {s for o in chosen.outputs for value in o.values for s in value.free_symbols}
     pair = prune(ordered(chosen.pair), wanted)
     whole = collapse(recursion, chosen.steps, chosen.angles) if chosen.angles else None
     read = wanted.union(*(reads(i) for i in pair), chosen.sides.data if whole else ())  # the series is scaled by |x|^2
@@ -172,9 +172,8 @@ def _definitions(
     recursion: Recursion, curves: dict[str, Homogeneous], body: list[Instruction], outputs: tuple[Output, ...]
 ) -> list[Definition]:
     """In the order of the derivation: what is called, on second moments or by angle."""
-    values = [value for i in body for value in _values(i)]
-    values += [v for o in outputs for v in (o.nngp, o.ntk) if v is not None]
-    called = {c.func.__name__ for value in values for c in value.atoms(AppliedUndef)}
+    called = {c.func.__name__ for i in body for c in calls(i)}
+    called |= {c.func.__name__ for o in outputs for v in o.values for c in v.atoms(AppliedUndef)}
     found: list[Definition] = []
     for dual in recursion.duals:
         if dual.name in called:
@@ -187,13 +186,6 @@ def _definitions(
             scale = {0: "", 1: ", over sqrt(a b)"}.get(int(curve.degree), f", over (a b)^({curve.degree}/2)")
             found.append(Definition(f"{dual.name}_angle", (D, E), curve.value, describes + scale))
     return found
-
-
-def _values(instruction: Instruction) -> list[sp.Expr]:
-    if isinstance(instruction, Assign):
-        return [instruction.value]
-    inner = [value for i in instruction.body for value in _values(i)]
-    return [*inner, *(x for c in instruction.carries for x in (c.initial, c.following))]
 
 
 def _definition(dual: Dual) -> Definition:
