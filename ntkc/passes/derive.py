@@ -6,7 +6,8 @@ from typing import TypeVar
 
 import sympy as sp
 
-from ntkc.deriving.rules import CROSS, FIRST, SECOND, Rules, Underivable
+from ntkc.deriving.memory import CROSS, FIRST, SECOND, Underivable
+from ntkc.deriving.rules import Rules
 from ntkc.deriving.tables import with_tables
 from ntkc.diagnostics import ArchError, Diagnostic
 from ntkc.gaussian.slope import Discontinuous

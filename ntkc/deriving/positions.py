@@ -1,0 +1,138 @@
+"""The rules over positions: windows, fixed linear maps, attention, norms."""
+
+import sympy as sp
+
+from ntkc.deriving.memory import CROSS, FIRST, SECOND, Finding, Memory, Underivable, ends
+from ntkc.ir.geometry import Geometry, GlobalPool, Linear, Pool, Select
+from ntkc.ir.layer import MixingMatrix, Moments
+from ntkc.ir.network import MapNode, MixingNode, PositionalNode, WeightedNode
+from ntkc.ir.recursion import SAME, flat_mean, matching, own_table, zeros
+
+
+class Positions(Memory):
+    """What stands between a layer's scalar rule and the tables over positions it acts on."""
+
+    def _pooled(self, p: int, q: int) -> bool:
+        """Whether a moment of x with itself needs pairs of different positions of what stands before."""
+        nodes = [self.network.nodes[i] for i in (p, q)]
+        geometries = [self._geometry(n) for n in nodes if isinstance(n, PositionalNode)]
+        if len(geometries) == 2 and isinstance(geometries[0], Select) and geometries[0] == geometries[1]:
+            return False
+        return any(isinstance(n, PositionalNode | MixingNode) for n in nodes) and bool(self.sources[p] & self.sources[q])
+
+    def _geometry(self, node: PositionalNode) -> Linear:
+        return node.layer.geometry(self.network.grids[node.operand])
+
+    def _map(self, geometry: Geometry | MixingMatrix, stem: str, operand: int) -> str:
+        return self.maps.setdefault((geometry, self.network.grids[operand]), f"{stem}{len(self.maps)}")
+
+    def _read(self, p: int, q: int, moment: sp.Expr) -> sp.Expr:
+        """What two uses of the same weights read, from a moment of their operands."""
+        left, right = (self.network.nodes[i] for i in (p, q))
+        assert isinstance(left, WeightedNode)
+        assert isinstance(right, WeightedNode)
+        grids = [self.network.grids[n.operand] for n in (left, right)]
+        if (not grids[0] and not grids[1]) or not moment.free_symbols:
+            return moment
+        if self.network.flat[left.operand]:
+            return flat_mean(moment)
+        windows = [n.layer.geometry(grid) for n, grid in zip((left, right), grids, strict=True)]
+        if windows[0] != windows[1] or (windows[0] and grids[0] != grids[1]):
+            raise Underivable(p, "the same weights are used on two different index grids")
+        return moment if windows[0] is None else sp.Function(self._map(windows[0], "window", left.operand))(moment)
+
+    def _vector(self, p: int, variance: sp.Expr, side: str) -> sp.Expr:
+        grid = self.network.grids[p]
+        if side != CROSS or not grid:
+            return variance
+        start = self._data(*self._any_input(), side)
+        return matching(variance + zeros(start, *map(sp.Integer, grid + grid)))
+
+    def _fresh(self, p: int, value: sp.Expr, side: str) -> sp.Expr:
+        """Weights made inside a scan are others at each step: only matching positions are correlated."""
+        node = self.network.nodes[p]
+        assert isinstance(node, WeightedNode)
+        local = node.layer.local and bool(self.network.grids[p])
+        scan = node.home is not None and self.network.loops[node.home].scan
+        return matching(value) if (scan or local) and side == CROSS else value
+
+    def _both(self, left: PositionalNode, right: PositionalNode, moment: sp.Expr) -> sp.Expr:
+        geometry = self._geometry(left)
+        if moment == 0:
+            return moment
+        if isinstance(geometry, Select) and geometry == self._geometry(right):
+            return sp.Function(self._map(geometry, "select", left.operand))(moment)
+        return self._moved(right, self._moved(left, moment, "left"), "right")
+
+    def _moved(self, node: PositionalNode, moment: sp.Expr, end: str) -> sp.Expr:
+        """A map on one side of a table; a Select of one side of x with itself may stay on matching positions."""
+        stem = {GlobalPool: "global_pool", Pool: "pool", Select: "select"}.get(type(self._geometry(node)), "resample")
+        name = self._map(self._geometry(node), stem, node.operand)
+        return moment if moment == 0 else sp.Function(f"{name}_{end}")(moment)
+
+    def _mixed(self, p: int, q: int, moment: sp.Expr) -> sp.Expr:
+        """A(x) moment A(x')^T."""
+        if moment == 0:
+            return moment
+        for index, side, end in ((p, FIRST, "left"), (q, SECOND, "right")):
+            node = self.network.nodes[index]
+            assert isinstance(node, MixingNode)
+            name = self._map(node.layer.coefficients(), "attention", node.operand)
+            moment = sp.Function(f"{name}_{end}")(self._attention(index, side), moment)
+        return moment
+
+    def _attention(self, index: int, side: str) -> sp.Expr:
+        """The mixing matrix at x or x', a table over pairs of its positions."""
+        node = self.network.nodes[index]
+        assert isinstance(node, MixingNode)
+        key = ("A", index, index, side)
+        if key not in self._memo:
+            name = self._map(node.layer.coefficients(), "attention", node.operand)
+            table = own_table(self.second(node.operand, node.operand, CROSS))
+            self._memo[key] = self._record(key, sp.Function(name)(table), "attention", ("logits are deterministic",))
+        return self._memo[key]
+
+    # --- norms ----------------------------------------------------------------------------------------------------------
+
+    def _factor(self, node: MapNode, side: str) -> sp.Expr:
+        h = node.operand
+        square, center = self.second(h, h, side), self._center(node, side)
+        over = flat_mean if self._over_positions(node) and square.free_symbols else lambda moment: moment
+        return node.layer.factor(Moments(over(square), center))
+
+    def _center(self, node: MapNode, side: str) -> sp.Expr:
+        """What a norm subtracts: the mean over channels, and over positions where they are channels."""
+        center = self.mean(node.operand, side) if node.layer.centers else sp.S.Zero
+        return flat_mean(center) if center != 0 and self._over_positions(node) else center
+
+    def _over_positions(self, node: MapNode) -> bool:
+        return self.network.flat[node.operand] and bool(self.network.grids[node.operand])
+
+    def _shift(self, node: MapNode, other: int, here: str, there: str) -> sp.Expr:
+        """E h y' - E (h - center) y'."""
+        center = self._center(node, here)
+        return center * self.mean(other, there) if center != 0 else center
+
+    def _shift_both(self, node: MapNode, first: str, second: str) -> sp.Expr:
+        """E h h' - E (h - center)(h' - center')."""
+        left, right = self._center(node, first), self._center(node, second)
+        if left == 0:
+            return left
+        return left * self.mean(node.operand, second) + self.mean(node.operand, first) * right - left * right
+
+    def _normed(self, left: MapNode, p: int, q: int, side: str, tangent: bool) -> Finding:
+        """A moment of y = (h - center) factor, with itself or with another value."""
+        premises = ("its statistics are deterministic",)
+        first, second = ends(side)
+        if p != q:
+            inside = self._inside(left.operand, q, side, tangent) - (0 if tangent else self._shift(left, q, first, second))
+            return inside * self._factor(left, first), left.layer.name, premises
+        factors = self._factor(left, first) * self._factor(left, second)
+        inside = self._inside(left.operand, left.operand, side, tangent)
+        inside -= 0 if tangent else self._shift_both(left, first, second)
+        weight = left.layer.coincident() if side != CROSS else 1 + (left.layer.coincident() - 1) * SAME
+        trained = left.layer.trained(self.second(p, p, CROSS)) if tangent else sp.S.Zero
+        return inside * factors * weight + trained, left.layer.name, premises
+
+    def _inside(self, p: int, q: int, side: str, tangent: bool) -> sp.Expr:
+        return self.tangent(p, q) if tangent else self.second(p, q, side)
