@@ -119,29 +119,29 @@ class Builder:
                 return value
             place = replace(place, flat=True)
         if layer.everywhere and not place.vector:  # statistics over positions, too
-            flat = self._add(
-                MapNode(Unflatten(), operand, self._origin(span)), self.laws[operand], replace(place, flat=True), None
-            )
-            node = MapNode(layer, self._symbols[flat], self._origin(span))
-            self._add(node, law, replace(place, flat=True), self.widths[operand])
+            wide = replace(place, flat=True)
+            self._add(MapNode(Unflatten(), operand, self._origin(span)), self.laws[operand], wide, None)
+            self._add(MapNode(layer, len(self.nodes) - 1, self._origin(span)), law, wide, self.widths[operand])
             operand, layer = len(self.nodes) - 1, Unflatten()
         return self._add(MapNode(layer, operand, self._origin(span)), law, place, self.widths[operand])
 
     def positional(self, layer: Positional, value: sp.Expr, span: Span) -> sp.Expr:
         operand = self.materialize(value, span)
         law, place = self.laws[operand], self.places[operand]
-        if place.vector:
-            if layer.identity_on_vectors:
-                return value
-            fail("no-positions", f"`{layer.name}` needs positions", span, "this value has none: it is one vector")
+        if place.vector and layer.identity_on_vectors:
+            return value
+        self._need_positions(layer, place, span)
         grid = self._grid(layer, place.grid, span)
         return self._add(PositionalNode(layer, operand, self._origin(span)), law, Place(grid), self.widths[operand])
+
+    def _need_positions(self, layer: Layer, place: Place, span: Span) -> None:
+        if place.vector:
+            fail("no-positions", f"`{layer.name}` needs positions", span, "this value has none: it is one vector")
 
     def mixing(self, layer: Mixing, weight: str, value: sp.Expr, span: Span) -> sp.Expr:
         operand = self.materialize(value, span)
         place = self.places[operand]
-        if place.vector:
-            fail("no-positions", f"`{layer.name}` needs positions", span, "this value has none: it is one vector")
+        self._need_positions(layer, place, span)
         node = MixingNode(layer, weight, self.loop, operand, self._origin(span))
         return self._add(node, Law.GAUSSIAN, place, getattr(layer, "width", None))
 
@@ -191,8 +191,9 @@ class Builder:
         widths = [self.widths[self._symbols[s]] for s in self.reads(value)]
         return widths[0] if widths else None
 
-    def carried(self, loop: int, slot: int, law: Law, initial: int, span: Span) -> sp.Expr:
-        return self._add(CarriedNode(loop, slot, self._origin(span)), law, self.places[initial], self.widths[initial])
+    def carried(self, loop: int, slot: int, law: Law, place: Place, width: int | None, span: Span) -> sp.Expr:
+        """What a loop carries, at the start of a turn or step."""
+        return self._add(CarriedNode(loop, slot, self._origin(span)), law, place, width)
 
     def item(self, loop: int, value: sp.Expr, span: Span) -> sp.Expr:
         """A sequence at the step of a scan."""
@@ -200,13 +201,9 @@ class Builder:
         place = replace(self.places[operand], scan=loop)
         return self._add(ItemNode(loop, operand, self._origin(span)), self.laws[operand], place, self.widths[operand])
 
-    def scanned(self, loop: int, slot: int, law: Law, steps: Grid, width: int | None, span: Span) -> sp.Expr:
-        """What a scan carries, at the start of a step."""
-        return self._add(CarriedNode(loop, slot, self._origin(span)), law, Place(steps, scan=loop), width)
-
-    def final(self, loop: int, slot: int, following: int, law: Law, span: Span) -> sp.Expr:
+    def final(self, loop: int, slot: int, following: int, span: Span) -> sp.Expr:
         node = FinalNode(loop, slot, self._origin(span))
-        return self._add(node, law, replace(self.places[following], scan=None), self.widths[following])
+        return self._add(node, self.laws[following], replace(self.places[following], scan=None), self.widths[following])
 
     def open_loop(self) -> int:
         self.loops.append(None)

@@ -1,8 +1,10 @@
 """Statements of an `arch` or block, run in order against a builder."""
 
 import re
+from collections.abc import Callable
 from dataclasses import fields, replace
 from keyword import iskeyword
+from typing import TypeAlias
 
 import sympy as sp
 
@@ -18,6 +20,8 @@ from ntkc.resolving.scope import POISON, NamedLayer, Scope
 from ntkc.source import Span
 from ntkc.vocabulary import layer_types
 
+Kind: TypeAlias = tuple[Law, int | None]
+"""What is known of a carried value: its law and its nominal number of channels."""
 LONGEST_REPEAT = 1_000_000
 RESERVED = re.compile(
     r"(C|[KSTmAdev]\d|Theta\d|C_|[der]\d*_|own\d|root\d|root_|first_|turn|loop|i\d|jnp$|jax$|lax$|math$|params$|left$|right$|same$"
@@ -231,34 +235,55 @@ class Statements(Expressions):
         return [name for name in assigned if isinstance(scope.names.get(name), sp.Expr)]
 
     def _loop(self, statement: ast.Repeat, count: int, scope: Scope) -> None:
-        """Laws of the carried names are a fixed point: what a turn makes of them they may be at the start of the next."""
         names = [n for n in self._carried_names(statement, scope) if self.builder.reads(scope.names[n])]
         initial = [self.builder.materialize(scope.names[n], statement.span) for n in names]
-        laws = [self.builder.laws[i] for i in initial]
-        parent, found = self.builder.loop, len(self.problems)
+        parent, span = self.builder.loop, statement.span
+
+        def enter(loop: int, kinds: list[Kind], inner: Scope) -> None:
+            for slot, (name, start, (law, width)) in enumerate(zip(names, initial, kinds, strict=True)):
+                inner.names[name] = self.builder.carried(loop, slot, law, self.builder.places[start], width, span)
+
+        kinds = [(self.builder.laws[i], self.builder.widths[i]) for i in initial]
+        loop, following = self._settled(statement.body, names, kinds, scope, span, enter, widen=False)
+        slots = tuple(Slot(*entry) for entry in zip(names, initial, following, strict=True))
+        self.builder.close_loop(loop, count, slots, parent, span)
+        for i, (name, end) in enumerate(zip(names, following, strict=True)):
+            scope.names[name] = self.builder.final(loop, i, end, span)
+
+    def _settled(
+        self,
+        body: tuple[ast.Statement, ...],
+        names: list[str],
+        kinds: list[Kind],
+        scope: Scope,
+        span: Span,
+        enter: Callable[[int, list[Kind], Scope], None],
+        *,
+        widen: bool,
+    ) -> tuple[int, list[int]]:
+        """The loop, and what its names are after a turn. Their laws (and widths, where these widen) are a fixed point: what a
+        turn makes of them they may be at the start of the next."""
+        found = len(self.problems)
         while True:
             point = self.builder.checkpoint()
             loop, inner = self.builder.open_loop(), replace(scope, names=dict(scope.names))
-            for slot, (name, start) in enumerate(zip(names, initial, strict=True)):
-                inner.names[name] = self.builder.carried(loop, slot, laws[slot], start, statement.span)
-            self.run(statement.body, inner)
+            enter(loop, kinds, inner)
+            self.run(body, inner)
             ends = [inner.names[name] for name in names]
             if len(self.problems) > found or POISON in ends:
                 raise Problem
-            following = [self.builder.materialize(end, statement.span) for end in ends]
-            joined = [max(laws[i], self.builder.laws[f], key=RESTRICTION.index) for i, f in enumerate(following)]
-            if joined == laws:
-                break
-            laws = joined
+            following = [self.builder.materialize(end, span) for end in ends]
+            joined = [
+                (max(law, self.builder.laws[f], key=RESTRICTION.index), self.builder.widths[f] if widen else width)
+                for (law, width), f in zip(kinds, following, strict=True)
+            ]
+            if joined == kinds:
+                return loop, following
+            kinds = joined
             self.builder.rollback(point)
-        slots = tuple(Slot(*entry) for entry in zip(names, initial, following, strict=True))
-        after = [self.builder.laws[f] for f in following]
-        self.builder.close_loop(loop, count, slots, parent, statement.span)
-        for i, name in enumerate(names):
-            scope.names[name] = self.builder.final(loop, i, following[i], after[i], statement.span)
 
     def _scan(self, scan: ast.Scan, scope: Scope) -> sp.Expr:
-        """The sequence of the first state. Laws of the states are a fixed point, as in `repeat`."""
+        """The sequence of the first state."""
         sequence = self.value(scan.sequence, scope)
         place = self.builder.place(sequence)
         if not self.builder.reads(sequence) or place.vector or len(place.grid) != 1:
@@ -269,29 +294,19 @@ class Statements(Expressions):
             if self.value(state.value, scope) != 0:
                 fail("not-supported-yet", "not supported yet: a state that does not start from 0", state.value.span)
         names = [state.name.id for state in scan.states]
-        laws = [Law.GAUSSIAN] * len(names)
-        widths: list[int | None] = [None] * len(names)
-        parent, found = self.builder.loop, len(self.problems)
-        while True:
-            point = self.builder.checkpoint()
-            loop, inner = self.builder.open_loop(), replace(scope, names=dict(scope.names))
-            for slot, name in enumerate(names):
-                inner.names[name] = self.builder.scanned(loop, slot, laws[slot], place.grid, widths[slot], scan.span)
+        parent = self.builder.loop
+
+        def enter(loop: int, kinds: list[Kind], inner: Scope) -> None:
+            for slot, (name, (law, width)) in enumerate(zip(names, kinds, strict=True)):
+                inner.names[name] = self.builder.carried(loop, slot, law, replace(place, scan=loop), width, scan.span)
             inner.names[scan.item.id] = self.builder.item(loop, sequence, scan.span)
-            self.run(scan.body, inner)
-            ends = [inner.names[name] for name in names]
-            if len(self.problems) > found or POISON in ends:
-                raise Problem
-            following = [self.builder.materialize(end, scan.span) for end in ends]
-            joined = [max(laws[i], self.builder.laws[f], key=RESTRICTION.index) for i, f in enumerate(following)]
-            wide = [self.builder.widths[f] for f in following]
-            if joined == laws and wide == widths:
-                break
-            laws, widths = joined, wide
-            self.builder.rollback(point)
+
+        loop, following = self._settled(
+            scan.body, names, [(Law.GAUSSIAN, None)] * len(names), scope, scan.span, enter, widen=True
+        )
         slots = tuple(Slot(name, -1, f) for name, f in zip(names, following, strict=True))
         self.builder.close_loop(loop, int(place.grid[0]), slots, parent, scan.span, scan=True)
-        return next(self.builder.final(loop, i, f, self.builder.laws[f], scan.span) for i, f in enumerate(following))
+        return self.builder.final(loop, 0, following[0], scan.span)
 
 
 def _leading(kind: type[Weighted]) -> bool:
