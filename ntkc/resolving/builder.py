@@ -3,7 +3,7 @@ elementwise arithmetic, however it is written, gathers itself; it becomes a node
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import sympy as sp
 
@@ -17,66 +17,22 @@ from ntkc.ir.network import (
     InputNode,
     ItemNode,
     Law,
-    Loop,
     MapNode,
     MixingNode,
-    Node,
     NonlinearNode,
-    Origin,
     PositionalNode,
-    Slot,
     Type,
     VectorNode,
     WeightedNode,
 )
 from ntkc.layers.join import axis_names
+from ntkc.resolving.nodes import Nodes, Place
 from ntkc.resolving.problem import fail
 from ntkc.source import Span
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The index grid of a value's positions, and whether they have become channels."""
-
-    grid: Grid = ()
-    flat: bool = False
-    scan: int | None = None
-    """The scan whose step this is a value of; its positions are the steps."""
-
-    @property
-    def vector(self) -> bool:
-        """Whether layers see one vector here."""
-        return not self.grid or self.flat or self.scan is not None
-
-
-class Builder:
-    """Grows the nodes; `laws`, `places` and `widths` run parallel to them."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Node] = []
-        self.laws: list[Law] = []
-        self.places: list[Place] = []
-        self.widths: list[int | None] = []
-        self.loops: list[Loop | None] = []
-        self.loop: int | None = None
-        self._symbols: dict[sp.Symbol, int] = {}
-        self._made: dict[tuple[sp.Expr, int | None], int] = {}
-        self._uses: dict[tuple[sp.Symbol, sp.Symbol, int | None], int] = {}
-
-    def symbol(self, index: int) -> sp.Symbol:
-        name = sp.Symbol(f"v{index}", real=True)
-        self._symbols[name] = index
-        return name
-
-    def reads(self, value: sp.Expr) -> list[sp.Symbol]:
-        """The node symbols in a value, in node order; none for a number."""
-        return sorted((s for s in value.free_symbols if s in self._symbols), key=lambda s: self._symbols[s])
-
-    def node(self, symbol: sp.Symbol) -> int:
-        return self._symbols[symbol]
-
-    def law(self, symbol: sp.Symbol) -> Law:
-        return self.laws[self._symbols[symbol]]
+class Builder(Nodes):
+    """What layers, functions and loops make of values."""
 
     def input(self, name: str, type: Type, span: Span) -> sp.Expr:
         return self._add(InputNode(name, type, self._origin(span)), Law.DATA, Place(type.positions), type.channels)
@@ -169,11 +125,6 @@ class Builder:
         total = None if None in widths else sum(w for w in widths if w)
         return self._add(ConcatNode(parts, self._origin(span)), Law.FUNCTION, self.places[operands[0]], total)
 
-    def place(self, value: sp.Expr) -> Place:
-        """The index grid of a value."""
-        symbols = self.reads(value)
-        return self.places[self._symbols[symbols[0]]] if symbols else Place()
-
     def _same_place(self, symbols: list[sp.Symbol], span: Span) -> None:
         places = list(dict.fromkeys(self.places[self._symbols[s]] for s in symbols))
         if len(places) > 1:
@@ -185,11 +136,6 @@ class Builder:
                 shown,
                 "pool, flatten or slice one of them",
             )
-
-    def width(self, value: sp.Expr) -> int | None:
-        """The nominal number of channels."""
-        widths = [self.widths[self._symbols[s]] for s in self.reads(value)]
-        return widths[0] if widths else None
 
     def carried(self, loop: int, slot: int, law: Law, place: Place, width: int | None, span: Span) -> sp.Expr:
         """What a loop carries, at the start of a turn or step."""
@@ -204,28 +150,6 @@ class Builder:
     def final(self, loop: int, slot: int, following: int, span: Span) -> sp.Expr:
         node = FinalNode(loop, slot, self._origin(span))
         return self._add(node, self.laws[following], replace(self.places[following], scan=None), self.widths[following])
-
-    def open_loop(self) -> int:
-        self.loops.append(None)
-        self.loop = len(self.loops) - 1
-        return self.loop
-
-    def close_loop(
-        self, loop: int, count: int, slots: tuple[Slot, ...], parent: int | None, span: Span, scan: bool = False
-    ) -> None:
-        self.loops[loop] = Loop(count, slots, parent, span, scan)
-        self.loop = parent
-
-    def checkpoint(self) -> tuple[int, int, int | None]:
-        return len(self.nodes), len(self.loops), self.loop
-
-    def rollback(self, point: tuple[int, int, int | None]) -> None:
-        """Forget what was built since the checkpoint."""
-        count, loops, self.loop = point
-        del self.nodes[count:], self.laws[count:], self.places[count:], self.widths[count:], self.loops[loops:]
-        self._symbols = {s: i for s, i in self._symbols.items() if i < count}
-        self._made = {key: i for key, i in self._made.items() if i < count}
-        self._uses = {key: i for key, i in self._uses.items() if i < count}
 
     def apply(self, function: sp.Expr, dummies: tuple[sp.Symbol, ...], values: tuple[sp.Expr, ...], span: Span) -> sp.Expr:
         """A scalar function of values; a sum under it becomes one Gaussian argument."""
@@ -325,16 +249,6 @@ class Builder:
             "no layer has mixed its channels since the last nonlinearity, product or gain",
             "put a `dense` layer before it; its expectation has no closed form otherwise",
         )
-
-    def _origin(self, span: Span) -> Origin:
-        return Origin(span, self.loop)
-
-    def _add(self, node: Node, law: Law, place: Place, width: int | None) -> sp.Symbol:
-        self.nodes.append(node)
-        self.laws.append(law)
-        self.places.append(place)
-        self.widths.append(width)
-        return self.symbol(len(self.nodes) - 1)
 
     def with_fan_in(self, layer: Weighted, value: sp.Expr, standard: bool, span: Span | None) -> Weighted:
         """The layer with its parameterization settled, and its nominal fan-in where that asks for one."""
