@@ -11,14 +11,13 @@ from sympy.core.function import AppliedUndef
 
 from ntkc.backends.finite import forward
 from ntkc.backends.library import library
+from ntkc.backends.maps import map_parameters, position_maps
 from ntkc.backends.printer import text
 from ntkc.gaussian.series import NODES, VARIANCES, Series
 from ntkc.gaussian.terms import Z
-from ntkc.ir.geometry import Axis, GlobalPool, Matrix, Pool, Select, Shift, Window
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.program import Assign, Curve, Definition, For, Instruction, Program
 from ntkc.ir.recursion import Data, map_name, of_self
-from ntkc.lowering.prune import calls
 
 IMPORTS = """import math
 from functools import partial
@@ -33,7 +32,7 @@ from jax.custom_derivatives import SymbolicZero
 
 def emit(program: Program) -> str:
     """The text of the module."""
-    parts = (_constants, _maps, _definitions, _sample, _pair)
+    parts = (_constants, position_maps, _definitions, _sample, _pair)
     own = "\n".join([*(line for part in parts for line in part(program)), *forward(program.network), ""])
     return "\n".join([_docstring(program), IMPORTS, own]) + library(own, _layer_modules(program))
 
@@ -87,60 +86,6 @@ def _constants(program: Program) -> Iterator[str]:
 
 def _end(value: sp.Expr) -> str:
     return "-math.inf" if value == -sp.oo else "math.inf" if value == sp.oo else repr(float(value))
-
-
-def _maps(program: Program) -> Iterator[str]:
-    """One function for each map over positions."""
-    called = {c.func.__name__ for i in (*program.sample, *program.pair) for c in calls(i)}
-    called |= {c.func.__name__ for o in program.outputs for v in o.values for c in v.atoms(AppliedUndef)}
-    for found in program.maps:
-        name, geometry = found.name, found.geometry
-        match geometry:
-            case Window(axes=axes):
-                for form in (f for f in ("full", "matched") if f"{name}_{f}" in called):
-                    yield f"\n\ndef {name}_{form}(x):"
-                    yield f'    """{_describe_axes(axes)}."""'
-                    yield f"    return _windowed(x, {_specs(axes)}, {form == 'full'})"
-                continue
-            case Pool(axes=axes, average=average, normalize=normalize):
-                body = f"_pooled(x, first, {_specs(axes)}, {average}, {normalize})"
-            case GlobalPool(average=average):
-                body = f"_global_pooled(x, first, {found.rank}, {average})"
-            case Select(axes=axes):
-                body = f"_selected(x, first, {axes!r})"
-                for form in (f for f in ("full", "matched") if f"{name}_{f}" in called):
-                    yield f"\n\ndef {name}_{form}(x):"
-                    yield '    """The selected positions."""'
-                    inner = f"{name}(x, 0)"
-                    both = f"{name}({inner}, {found.rank - geometry.dropped})"
-                    yield f"    return {both if form == 'full' else inner}"
-            case Shift():
-                body = "_shifted(x, first)"
-            case Matrix(axes=axes):
-                rows = tuple(None if m is None else tuple(tuple(float(v) for v in row) for row in m) for m in axes)
-                body = f"_resampled(x, first, {rows!r})"
-            case MixingMatrix(mechanism=mechanism, scale=scale, shift=shift, causal=causal):
-                free = "".join(f", {s}" for s in _map_parameters(geometry))
-                yield f"\n\ndef {name}(table{free}):"
-                yield '    """Attention from the second moments between the positions of one sample."""'
-                yield f'    return _attention(table, "{mechanism}", {text(scale)}, {text(shift)}, {causal})'
-                continue
-        yield f"\n\ndef {name}(x, first):"
-        yield '    """Along the axes of one side, which start at `first`."""'
-        yield f"    return {body}"
-
-
-def _map_parameters(matrix: MixingMatrix) -> list[str]:
-    return sorted(s.name for s in matrix.scale.free_symbols | matrix.shift.free_symbols)
-
-
-def _specs(axes: tuple[Axis, ...]) -> str:
-    """(size, stride, dilation, padding, transposed) of each axis."""
-    return repr(tuple((a.size, a.stride, a.dilation, a.padding, a.transposed) for a in axes))
-
-
-def _describe_axes(axes: tuple[Axis, ...]) -> str:
-    return "A window of " + " x ".join(str(a.size) for a in axes) + " taps"
 
 
 def _definitions(program: Program) -> Iterator[str]:
@@ -212,7 +157,7 @@ def _with_tables(program: Program) -> bool:
 
 def _extra(program: Program) -> dict[str, list[str]]:
     """Hyperparameters that each function reads besides its arguments."""
-    maps = {m.name: _map_parameters(m.geometry) for m in program.maps if isinstance(m.geometry, MixingMatrix)}
+    maps = {m.name: map_parameters(m.geometry) for m in program.maps if isinstance(m.geometry, MixingMatrix)}
     return {d.name: _parameters(d) for d in program.definitions} | maps
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import sympy as sp
 from jax import lax
 
+from ntkc.backends.prelude.finite import _channels_last, _on_each_axis, _wrapped
 from ntkc.ir.geometry import Axis, BadGrid, Grid, Window
 from ntkc.ir.layer import Weighted, choice, inherited, linear_grid, number, on_axes, optional, size, sizes
 from ntkc.ir.sample import Sample
@@ -34,6 +35,11 @@ class Convolution(Weighted):
     def standard(self) -> bool:
         return self.parameterization == "standard"
 
+    @property
+    def trained_tap(self) -> sp.Rational:
+        """What one tap adds to the tangent kernel under standard: the number of channels it sums over."""
+        return sp.Rational(self.fan_in or 1, self.taps)
+
     def axes(self, grid: Grid) -> tuple[Axis, ...]:
         if not grid:
             raise BadGrid("this value has no positions")
@@ -53,9 +59,8 @@ class Convolution(Weighted):
         return self.W_std**2 / self.taps * square + (self.b_std or 0) ** 2
 
     def tangent(self, square: sp.Expr, tangent: sp.Expr) -> sp.Expr:
-        """`square` and `tangent` are sums over the taps; under standard each tap is trained with
-        the number of channels, the fan-in over the taps."""
-        trained_weight = sp.Rational(self.fan_in or 1, self.taps) if self.standard else self.W_std**2 / self.taps
+        """`square` and `tangent` are sums over the taps."""
+        trained_weight = self.trained_tap if self.standard else self.W_std**2 / self.taps
         trained_bias = sp.Integer(self.b_std is not None) if self.standard else (self.b_std or 0) ** 2
         return trained_weight * square + self.W_std**2 / self.taps * tangent + trained_bias
 
@@ -93,32 +98,26 @@ def _conv(
     padding: str,
     transposed: bool,
 ) -> Any:
-    rank, n = h.ndim - 2, h.shape[-1]
-    filter, stride, dilation = ((v,) * rank if isinstance(v, int) else v for v in (filter, stride, dilation))
-    width = width or weights.width
-    scale = W_std / math.sqrt(n * math.prod(filter))
-    kernel = weights(name + "/W", (*filter, n, width), scale if standard else 1.0) * (1.0 if standard else scale)
-    letters = "xyz"[:rank]
-    numbers = (f"N{letters}C", f"{letters}IO", f"N{letters}C")
+    n, width = h.shape[-1], width or weights.width
+    filter, stride, dilation = (_on_each_axis(v, h) for v in (filter, stride, dilation))
+    kernel = weights.scaled(name + "/W", (*filter, n, width), W_std / math.sqrt(n * math.prod(filter)), standard)
+    numbers = _channels_last(h)
     if transposed and padding == "circular":
-        wide = jnp.zeros((h.shape[0], *(m * s for m, s in zip(h.shape[1:-1], stride, strict=True)), n), h.dtype)
-        h = wide.at[(slice(None), *(slice(None, None, s) for s in stride))].set(h)
-        lows = [
-            r - 1 if s > r - 1 else -(-(r + s - 2) // 2)
-            for r, s in zip(((f - 1) * d + 1 for f, d in zip(filter, dilation, strict=True)), stride, strict=True)
-        ]
-        pads = [(low, (f - 1) * d - low) for low, f, d in zip(lows, filter, dilation, strict=True)]
-        h = jnp.pad(h, ((0, 0), *pads, (0, 0)), "wrap")
-        y = lax.conv_general_dilated(h, kernel, (1,) * rank, "VALID", rhs_dilation=dilation, dimension_numbers=numbers)
+        h = _spread(h, filter, stride, dilation)
+        y = lax.conv_general_dilated(h, kernel, (1,) * len(filter), "VALID", rhs_dilation=dilation, dimension_numbers=numbers)
     elif transposed:
         y = lax.conv_transpose(h, kernel, stride, padding.upper(), dilation, numbers)
     else:
-        if padding == "circular":
-            reach = [(f - 1) * d + 1 for f, d in zip(filter, dilation, strict=True)]
-            total = [max((-(-m // s) - 1) * s + r - m, 0) for m, s, r in zip(h.shape[1:-1], stride, reach, strict=True)]
-            h = jnp.pad(h, ((0, 0), *((t // 2, t - t // 2) for t in total), (0, 0)), "wrap")
+        h = _wrapped(h, filter, stride, dilation) if padding == "circular" else h
         pad = "SAME" if padding == "same" else "VALID"
         y = lax.conv_general_dilated(h, kernel, stride, pad, rhs_dilation=dilation, dimension_numbers=numbers)
-    if b_std is not None:
-        y = y + weights(name + "/b", (width,), b_std if standard else 1.0) * (1.0 if standard else b_std)
-    return y
+    return y if b_std is None else y + weights.scaled(name + "/b", (width,), b_std, standard)
+
+
+def _spread(h: Any, filter: Any, stride: Any, dilation: Any) -> Any:
+    """h with zeros between its positions, and around them itself, for a circular transposed convolution."""
+    wide = jnp.zeros((h.shape[0], *(m * s for m, s in zip(h.shape[1:-1], stride, strict=True)), h.shape[-1]), h.dtype)
+    h = wide.at[(slice(None), *(slice(None, None, s) for s in stride))].set(h)
+    over = [(f - 1) * d for f, d in zip(filter, dilation, strict=True)]
+    lows = [o if s > o else -(-(o + s - 1) // 2) for o, s in zip(over, stride, strict=True)]
+    return jnp.pad(h, ((0, 0), *((low, o - low) for low, o in zip(lows, over, strict=True)), (0, 0)), "wrap")

@@ -45,8 +45,5 @@ class Dense(Weighted):
 
 def _dense(weights: Any, name: str, h: Any, width: int | None, W_std: Any, b_std: Any, standard: bool) -> Any:
     n, width = h.shape[-1], width or weights.width
-    scale = W_std / math.sqrt(n)
-    y = h @ weights(name + "/W", (n, width), scale if standard else 1.0) * (1.0 if standard else scale)
-    if b_std is not None:
-        y = y + weights(name + "/b", (width,), b_std if standard else 1.0) * (1.0 if standard else b_std)
-    return y
+    y = h @ weights.scaled(name + "/W", (n, width), W_std / math.sqrt(n), standard)
+    return y if b_std is None else y + weights.scaled(name + "/b", (width,), b_std, standard)

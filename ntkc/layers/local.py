@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import sympy as sp
 from jax import lax
 
-from ntkc.ir.geometry import BadGrid, Grid, Window
+from ntkc.backends.prelude.finite import _channels_last, _on_each_axis, _wrapped
 from ntkc.ir.sample import Sample
 from ntkc.layers.conv import Convolution
 
@@ -33,18 +33,12 @@ class DepthwiseConv(Convolution):
     name = "depthwise_conv"
     gaussian = False
 
-    def tangent(self, square: sp.Expr, tangent: sp.Expr) -> sp.Expr:
-        trained = sp.S.One if self.standard else self.W_std**2 / self.taps
-        bias = sp.Integer(self.b_std is not None) if self.standard else (self.b_std or 0) ** 2
-        return trained * square + self.W_std**2 / self.taps * tangent + bias
+    @property
+    def trained_tap(self) -> sp.Rational:
+        return sp.S.One  # no sum over channels
 
     def problem(self) -> str:
         return "its width is that of its input" if self.width is not None else ""
-
-    def geometry(self, grid: Grid) -> Window:
-        if not grid:
-            raise BadGrid("this value has no positions")
-        return Window(self.axes(grid))
 
     def sample(self) -> Sample:
         shape = (self.filter, self.stride, self.dilation, self.padding)
@@ -64,21 +58,17 @@ def _conv_local(
     dilation: Any,
     padding: str,
 ) -> Any:
-    rank, n = h.ndim - 2, h.shape[-1]
-    filter, stride, dilation = ((v,) * rank if isinstance(v, int) else v for v in (filter, stride, dilation))
-    width, taps = width or weights.width, math.prod(filter)
-    letters = "xyz"[:rank]
-    numbers = (f"N{letters}C", f"{letters}IO", f"N{letters}C")
+    n, width = h.shape[-1], width or weights.width
+    filter, stride, dilation = (_on_each_axis(v, h) for v in (filter, stride, dilation))
+    numbers = _channels_last(h)
     h = _wrapped(h, filter, stride, dilation) if padding == "circular" else h
     pad = "SAME" if padding == "same" else "VALID"
     patches = lax.conv_general_dilated_patches(h, filter, stride, pad, rhs_dilation=dilation, dimension_numbers=numbers)
     grid = patches.shape[1:-1]
-    scale = W_std / math.sqrt(n * taps)
-    kernel = weights(name + "/W", (*grid, n * taps, width), scale if standard else 1.0) * (1.0 if standard else scale)
+    reads = n * math.prod(filter)
+    kernel = weights.scaled(name + "/W", (*grid, reads, width), W_std / math.sqrt(reads), standard)
     y = jnp.einsum("n...i,...io->n...o", patches, kernel)
-    if b_std is not None:
-        y = y + weights(name + "/b", (*grid, width), b_std if standard else 1.0) * (1.0 if standard else b_std)
-    return y
+    return y if b_std is None else y + weights.scaled(name + "/b", (*grid, width), b_std, standard)
 
 
 def _depthwise_conv(
@@ -94,22 +84,11 @@ def _depthwise_conv(
     dilation: Any,
     padding: str,
 ) -> Any:
-    rank, n = h.ndim - 2, h.shape[-1]
-    filter, stride, dilation = ((v,) * rank if isinstance(v, int) else v for v in (filter, stride, dilation))
-    letters = "xyz"[:rank]
-    numbers = (f"N{letters}C", f"{letters}IO", f"N{letters}C")
+    n = h.shape[-1]
+    filter, stride, dilation = (_on_each_axis(v, h) for v in (filter, stride, dilation))
+    numbers = _channels_last(h)
     h = _wrapped(h, filter, stride, dilation) if padding == "circular" else h
-    scale = W_std / math.sqrt(math.prod(filter))
-    kernel = weights(name + "/W", (*filter, 1, n), scale if standard else 1.0) * (1.0 if standard else scale)
+    kernel = weights.scaled(name + "/W", (*filter, 1, n), W_std / math.sqrt(math.prod(filter)), standard)
     pad = "SAME" if padding == "same" else "VALID"
     y = lax.conv_general_dilated(h, kernel, stride, pad, rhs_dilation=dilation, dimension_numbers=numbers, feature_group_count=n)
-    if b_std is not None:
-        y = y + weights(name + "/b", (n,), b_std if standard else 1.0) * (1.0 if standard else b_std)
-    return y
-
-
-def _wrapped(h: Any, filter: Any, stride: Any, dilation: Any) -> Any:
-    """Positions around the edge that a circular window of these taps reads."""
-    reach = [(f - 1) * d + 1 for f, d in zip(filter, dilation, strict=True)]
-    total = [max((-(-m // s) - 1) * s + r - m, 0) for m, s, r in zip(h.shape[1:-1], stride, reach, strict=True)]
-    return jnp.pad(h, ((0, 0), *((t // 2, t - t // 2) for t in total), (0, 0)), "wrap")
+    return y if b_std is None else y + weights.scaled(name + "/b", (n,), b_std, standard)

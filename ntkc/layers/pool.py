@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
+from ntkc.backends.prelude.finite import _on_each_axis, _wrapped
 from ntkc.ir.geometry import Axis, GlobalPool, Grid, Pool
 from ntkc.ir.layer import Positional, choice, flag, on_axes, sizes
 from ntkc.ir.sample import Sample
@@ -82,13 +83,10 @@ class GlobalSumPool(Positional):
 
 
 def _pool(h: Any, window: Any, stride: Any, dilation: Any, padding: str, average: bool, normalize: bool) -> Any:
-    rank = h.ndim - 2
-    window, dilation = ((v,) * rank if isinstance(v, int) else v for v in (window, dilation))
-    stride = window if stride is None else (stride,) * rank if isinstance(stride, int) else stride
+    window, dilation = _on_each_axis(window, h), _on_each_axis(dilation, h)
+    stride = window if stride is None else _on_each_axis(stride, h)
     if padding == "circular":
-        reach = [(w - 1) * d + 1 for w, d in zip(window, dilation, strict=True)]
-        total = [max((-(-n // s) - 1) * s + r - n, 0) for n, s, r in zip(h.shape[1:-1], stride, reach, strict=True)]
-        h = jnp.pad(h, ((0, 0), *((t // 2, t - t // 2) for t in total), (0, 0)), "wrap")
+        h = _wrapped(h, window, stride, dilation)
         padding = "valid"
 
     def summed(v: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 
+from ntkc.backends.prelude.finite import _on_each_axis
 from ntkc.ir.geometry import BadGrid, Grid, Matrix
 from ntkc.ir.layer import Positional, choice, on_axes, sizes
 from ntkc.ir.sample import Sample
@@ -49,5 +50,4 @@ def _nearest(n: int, m: int) -> Rows:
 
 
 def _resize(h: Any, shape: Any, method: str) -> Any:
-    shape = (shape,) * (h.ndim - 2) if isinstance(shape, int) else shape
-    return jax.image.resize(h, (h.shape[0], *shape, h.shape[-1]), method)
+    return jax.image.resize(h, (h.shape[0], *_on_each_axis(shape, h), h.shape[-1]), method)

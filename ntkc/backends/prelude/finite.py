@@ -1,6 +1,9 @@
 """The finite network's weights."""
 
+from typing import Any
+
 import jax
+import jax.numpy as jnp
 
 
 class _Weights:
@@ -19,6 +22,28 @@ class _Weights:
             self.key, own = jax.random.split(self.key)
             self.arrays[name] = scale * jax.random.normal(own, shape)
         return self.arrays[name]
+
+    def scaled(self, name, shape, std, standard):
+        """N(0, std^2): in the draw under the standard parameterization, as a factor under the ntk one."""
+        return self(name, shape, std if standard else 1.0) * (1.0 if standard else std)
+
+
+def _on_each_axis(value: Any, h: Any) -> Any:
+    """One number for every spatial axis of h."""
+    return (value,) * (h.ndim - 2) if isinstance(value, int) else value
+
+
+def _channels_last(h: Any) -> Any:
+    """Dimension numbers of a convolution over the spatial axes of h."""
+    letters = "xyz"[: h.ndim - 2]
+    return (f"N{letters}C", f"{letters}IO", f"N{letters}C")
+
+
+def _wrapped(h: Any, window: Any, stride: Any, dilation: Any) -> Any:
+    """h with the positions around its edges that a circular window reads."""
+    reach = [(w - 1) * d + 1 for w, d in zip(window, dilation, strict=True)]
+    total = [max((-(-n // s) - 1) * s + r - n, 0) for n, s, r in zip(h.shape[1:-1], stride, reach, strict=True)]
+    return jnp.pad(h, ((0, 0), *((t // 2, t - t // 2) for t in total), (0, 0)), "wrap")
 
 
 def _affine(weights, name, h):

@@ -8,20 +8,8 @@ from jax import lax
 
 
 def _taps(n, size, stride, dilation, padding, transposed):
-    """For each tap of a window on an axis of n positions: which position each output reads, None for none."""
-    reach = (size - 1) * dilation + 1
-    if transposed:
-        low = reach - 1 if padding == "valid" or stride > reach - 1 else -(-(reach + stride - 2) // 2)
-        count = n * stride + (max(reach - stride, 0) if padding == "valid" else 0)
-        where = [[p + k * dilation - low for p in range(count)] for k in range(size)]
-        if padding == "circular":
-            where = [[i % (n * stride) for i in row] for row in where]
-        return [[i // stride if i % stride == 0 and 0 <= i // stride < n else None for i in row] for row in where]
-    if padding == "valid":
-        low, count = 0, (n - reach) // stride + 1
-    else:
-        count = -(-n // stride)
-        low = max((count - 1) * stride + reach - n, 0) // 2
+    """For each tap of a pooling window, never transposed, on an axis of n: which position each output reads, None for none."""
+    low, _, count = _margins(n, size, stride, dilation, padding, transposed)
     where = [[p * stride + k * dilation - low for p in range(count)] for k in range(size)]
     if padding == "circular":
         return [[i % n for i in row] for row in where]

@@ -21,9 +21,8 @@ def _rows(arrays, *turns):
 
 def _squares(xs):
     """<x_i, x_j> / d of the inputs in DATA with themselves, (positions..., n), in float64."""
-    pairs = dict.fromkeys(tuple(sorted(pair)) for pair in DATA)
     wide = [x.astype(jnp.float64) for x in xs]
-    return [jnp.moveaxis(jnp.sum(wide[i] * wide[j], -1) / wide[i].shape[-1], 0, -1) for i, j in pairs]
+    return [jnp.moveaxis(jnp.sum(wide[i] * wide[j], -1) / wide[i].shape[-1], 0, -1) for i, j in _unordered()]
 
 
 def _unit(x):
@@ -152,8 +151,7 @@ def _by_tiles(x1, x2, params, get, symmetric, dtype, precision):
     """A block of rows against a block of columns at a time; tables at matching positions have their positions in front."""
     left, units1 = _prepared(x1, params, dtype)
     right, units2 = (left, units1) if symmetric else _prepared(x2, params, dtype)
-    few = {name: value.astype(dtype) for name, value in params.items()}
-    between = _select(_pair, get, few)
+    between = _recursion(get, params, dtype)
     if COLLAPSE and dtype == jnp.float32:
         between = _series_in_depth(params, get, between)
 
@@ -186,24 +184,30 @@ def _starts(xs, ys, apart, dtype, precise):
             yield jnp.einsum("i...d,j...d->...ij", xs[i], ys[j], precision="highest") / xs[i].shape[-1]
 
 
-def _select(pair, get, params):
-    return lambda *arguments: {kind: value for kind, value in pair(*arguments, params).items() if kind in get}
+def _recursion(get, params, dtype):
+    """`_pair` in a type, for the kernels asked for."""
+    few = {name: value.astype(dtype) for name, value in params.items()}
+    return lambda *arguments: {kind: value for kind, value in _pair(*arguments, few).items() if kind in get}
+
+
+def _unordered():
+    """Which inputs' second moments of one sample are used, each once."""
+    return list(dict.fromkeys(tuple(sorted(pair)) for pair in DATA))
 
 
 def _own(xs, params, get, dtype):
     """Every kernel at (x_i, x_i), where the angle is 0 and cross moments are the sample's own, one sample at a time."""
     squares = _squares(xs)
-    names = list(dict.fromkeys(tuple(sorted(pair)) for pair in DATA))
+    pairs, run = _unordered(), _recursion(get, params, dtype)
 
     def starts(*own):
         for i, j in DATA:
-            c = own[names.index((min(i, j), max(i, j)))].astype(dtype)[..., None, None]
+            c = own[pairs.index((min(i, j), max(i, j)))].astype(dtype)[..., None, None]
             yield from ((jnp.zeros_like(c), jnp.ones_like(c)) if BY_ANGLE and i == j else (c,))
 
     def one(*own):
         sample = jax.tree.map(lambda v: v.astype(dtype)[..., None], _sample(*own, params))
-        few = {name: value.astype(dtype) for name, value in params.items()}
-        return jax.tree.map(lambda v: v[0, 0], _select(_pair, get, few)(*starts(*own), sample, sample, True))
+        return jax.tree.map(lambda v: v[0, 0], run(*starts(*own), sample, sample, True))
 
     return jax.vmap(one, in_axes=-1)(*squares)
 
@@ -216,13 +220,14 @@ def _series_in_depth(params, get, recursion):
     b = 1 / (1 + 0.15 * depth)
     top = 1 / (1 + b)
     unit = jax.tree.map(lambda v: v[..., None], _sample(jnp.ones((), jnp.float64), params))
+    run = _recursion(get, params, jnp.float64)
 
     def exact(t):
         """At Chebyshev points cos(t) of the range of y."""
         y = top * (jnp.cos(t) + 1) / 2
         tangent = b * y / (1 - y)
         d, e = 4 * tangent**2 / (1 + tangent**2) ** 2, ((1 - tangent**2) / (1 + tangent**2)) ** 2
-        found = _select(_pair, get, params)(d[:, None], e[:, None], unit, unit, False)
+        found = run(d[:, None], e[:, None], unit, unit, False)
         return jax.tree.map(lambda v: v[:, 0], found)
 
     k = jnp.arange(terms)
