@@ -14,8 +14,6 @@ from ntkc.ir.layer import Layer
 PLANNED = frozenset(
     [
         "batch_norm",
-        "embedding",
-        "aggregate",
         "max_pool",
     ]
 )

@@ -11,6 +11,7 @@ from ntkc import Compilation, compile_source
 from ntkc.source import Source
 
 IMAGE, SEQUENCE = "input x: image(4, 3, 2)\n", "input x: sequence(5, 3)\n"
+GRAPH = "input x: graph(4, 3) with A\n"
 TWO = "input x: image(4, 3, 2)\ninput y: image(4, 3, 2)\nlayer W = conv(3, b_std=0.2)\nlayer U = dense(W_std=1.3)\n"
 NETWORKS = {
     "conv_same_pooled": IMAGE + "output x |> conv(3, W_std=1.3, b_std=0.3) |> relu |> global_avg_pool |> dense",
@@ -57,12 +58,27 @@ NETWORKS = {
     "hs = scan u in x, h = 0 { h = 0.3 * h + 0.7 * (W(erf(h)) + U(u)) }\noutput relu(hs) |> global_avg_pool |> dense",
     "stacked_rnn": SEQUENCE + "layer W = dense()\nlayer U = dense()\nlayer V = dense()\nlayer R = dense()\n"
     "a = scan u in x, h = 0 { h = erf(W(h) + U(u)) }\nb = scan u in a, h = 0 { h = erf(V(h) + R(u)) }\noutput last(b) |> dense",
+    "graph": GRAPH + "h = x |> aggregate(A) |> dense(W_std=1.3, b_std=0.2) |> relu\n"
+    "output h |> aggregate(A) |> dense |> erf |> global_avg_pool |> dense",
+    "graph_with_flatten": GRAPH + "output dense(x, W_std=1.3) |> relu |> aggregate(A) |> flatten |> dense",
+    "tokens": "input t: tokens(6, 4)\nh = t |> embedding(std=1.2) |> conv(3, b_std=0.1) |> relu\noutput h |> global_avg_pool |> dense",
+    "tokens_and_numbers": "input t: tokens(5, 3)\n" + SEQUENCE + "layer E = embedding()\n"
+    "output relu(E(t) + E(reverse(t)) + dense(x)) |> global_avg_pool |> dense",
+    "standard_embedding": "option parameterization = standard\ninput t: tokens(6, 4)\n"
+    "output t |> embedding(std=0.7, width=256) |> erf |> flatten |> dense",
 }  # fmt: skip
+GRAPH_WEIGHTS = np.abs(np.random.default_rng(9).normal(size=(3, 4, 4)))
 WIDTH, DRAWS, OUTPUTS = 256, 48, 128
 
 
 def _compile(body: str) -> Compilation:
     return compile_source(Source("net.arch", "arch net {\n" + body + "\n}\n"))
+
+
+def _draw(source: np.random.Generator, shape: tuple[int, ...], vocabulary: int | None) -> jax.Array:
+    if vocabulary is not None:
+        return jnp.asarray(source.integers(vocabulary, size=(3, *shape)))
+    return jnp.asarray(source.normal(size=(3, *shape)), "float32")
 
 
 def _z(samples: np.ndarray, expected: np.ndarray) -> float:
@@ -76,8 +92,10 @@ def _z(samples: np.ndarray, expected: np.ndarray) -> float:
 def test_networks_converge(name: str) -> None:
     compilation = _compile(NETWORKS[name])
     module = compilation.module()
-    xs = [jnp.asarray(np.random.default_rng(i).normal(size=(3, *shape)), "float32") for i, (_, shape) in enumerate(module.INPUTS)]
-    found = compilation.kernel(tuple(xs) if len(xs) > 1 else xs[0])
+    x = tuple(_draw(np.random.default_rng(i), shape, module.TOKENS.get(name)) for i, (name, shape) in enumerate(module.INPUTS))
+    given = {name: GRAPH_WEIGHTS.astype("float32") for name in module.GIVENS}
+    xs = module._inputs("x", x, given)
+    found = compilation.kernel(x, **given)
 
     def outer(key: jax.Array) -> Any:
         y = module._forward(module._Weights({}, key, WIDTH), xs, module.PARAMS, OUTPUTS)
@@ -85,7 +103,7 @@ def test_networks_converge(name: str) -> None:
 
     def tangent(key: jax.Array) -> Any:
         arrays = module.init(key, WIDTH)
-        rows = jax.jacrev(lambda w: module.apply(w, tuple(xs) if len(xs) > 1 else xs[0])[:, 0])(arrays)
+        rows = jax.jacrev(lambda w: module.apply(w, x, **given)[:, 0])(arrays)
         flat = jnp.concatenate([row.reshape(3, -1) for row in rows.values()], 1)
         return flat @ flat.T
 

@@ -32,7 +32,9 @@ def forward(network: Network) -> Iterator[str]:
     yield from (f'    {p.symbol.name} = params["{p.symbol.name}"]' for p in network.parameters)
     if (name := _of_default_width(network)) is not None:
         yield f"    weights.learn({name})"
-    yield "    " + "".join(f"v{i}, " for i, _ in inputs).rstrip() + " = xs"
+    givens = [f"given_{n.adjacency}" for _, n in inputs if n.adjacency]
+    yield "    " + "".join(f"{name}, " for name in (*(f"v{i}" for i, _ in inputs), *givens)).rstrip() + " = xs"
+    yield from (f"    v{i} = v{i}[..., None]  # a channel axis, as all values have one" for i, n in inputs if n.type.tokens)
     yield from _body(network, None, "    ")
     results = ", ".join(f'"{name}": v{node}' for name, node in network.outputs)
     yield f"    return _unwrap({{{results}}})"
@@ -43,11 +45,14 @@ def forward(network: Network) -> Iterator[str]:
     yield "    if any(None in shape for shape in shapes):"
     yield '        raise ValueError("the size of an input is not in the file; give inputs=[shape]")'
     yield "    weights = _Weights({}, key, widths)"
-    yield "    _forward(weights, [jnp.ones((1, *shape)) for shape in shapes], {**PARAMS, **params})"
+    yield "    xs = [jnp.zeros((1, *s), int) if name in TOKENS else jnp.ones((1, *s)) for (name, _), s in zip(INPUTS, shapes)]"
+    yield "    xs += [jnp.ones((1, shapes[i][0], shapes[i][0])) for i in GIVENS.values()]"
+    yield "    _forward(weights, xs, {**PARAMS, **params})"
     yield "    return weights.arrays"
     yield "\n\ndef apply(arrays, x, **params):"
     yield '    """The network at the rows of x, with weights from `init`."""'
-    yield '    return _forward(_Weights(arrays), _check("x", x, INPUTS), {**PARAMS, **params})'
+    yield "    given, params = _split(params)"
+    yield '    return _forward(_Weights(arrays), _inputs("x", x, given), {**PARAMS, **params})'
 
 
 def _of_default_width(network: Network) -> str | None:

@@ -17,7 +17,7 @@ from ntkc.gaussian.series import NODES, VARIANCES, Series
 from ntkc.gaussian.terms import Z
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.program import Assign, Curve, Definition, For, Instruction, Program
-from ntkc.ir.recursion import Data, map_name, of_self
+from ntkc.ir.recursion import Data, given_symbol, map_name, of_self
 
 IMPORTS = """import math
 from functools import partial
@@ -66,7 +66,11 @@ def _constants(program: Program) -> Iterator[str]:
         for p in program.parameters
     )
     yield f"DOMAINS = {{{', '.join(domains)}}}"
-    yield f"INPUTS = {tuple((i.name, (*i.type.positions, i.type.channels)) for i in program.inputs)!r}"
+    shapes = tuple((i.name, i.type.positions if i.type.tokens else (*i.type.positions, i.type.channels)) for i in program.inputs)
+    yield f"INPUTS = {shapes!r}"
+    yield f"TOKENS = { {i.name: i.type.channels for i in program.inputs if i.type.tokens}!r}  # inputs of integers below a number"
+    where = {g.name: program.inputs.index(g.input) for g in program.givens}
+    yield f"GIVENS = {where!r}  # arrays that come with each sample of an input"
     names = [node.name for node in program.inputs]
     pairs = tuple((names.index(d.first.name), names.index(d.second.name)) for d in program.data)
     yield f"DATA = {pairs!r}  # which inputs' second moments are used"
@@ -141,7 +145,7 @@ def _parameters(definition: Definition) -> list[str]:
 def _sample(program: Program) -> Iterator[str]:
     data = [d.symbols[1].name[:-2] for d in program.data]
     tables = [of_self(d.symbols[0]).name for d in program.data] if _with_tables(program) else []
-    starts = [*dict.fromkeys(data), *tables]
+    starts = [*dict.fromkeys(data), *tables, *(given_symbol(g.name, "1").name[:-2] for g in program.givens)]
     yield f"\n\ndef _sample({', '.join(starts)}, params):"
     yield '    """Moments of a sample with itself, from |x|^2 / d; those of a loop are stacked over its turns."""'
     yield from _unpack_parameters(program)
@@ -271,7 +275,7 @@ def _text(value: sp.Expr, extra: dict[str, list[str]]) -> str:
             return sp.Function(name)(arguments[0], *names, *arguments[1:])
         stem = map_name(name)
         if stem != name and stem:
-            return sp.Function("_mixed" if stem.startswith("attention") else stem)(*arguments)
+            return sp.Function("_mixed" if stem.startswith(("attention", "aggregate")) else stem)(*arguments)
         return sp.Function(name)(*arguments, *names)
 
     def renamed(expr: sp.Expr) -> sp.Expr:

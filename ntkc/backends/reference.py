@@ -18,9 +18,21 @@ from ntkc.backends import matrices
 from ntkc.gaussian.moments import A, B, C
 from ntkc.gaussian.price import Expectation
 from ntkc.gaussian.series import Series, coefficients
-from ntkc.ir.geometry import Window
+from ntkc.ir.geometry import Given, Window
 from ntkc.ir.layer import MixingMatrix
-from ntkc.ir.recursion import SAME, Dual, Equation, PositionMap, Recursion, State, Step, at_second, map_name, of_self
+from ntkc.ir.recursion import (
+    SAME,
+    Dual,
+    Equation,
+    PositionMap,
+    Recursion,
+    State,
+    Step,
+    at_second,
+    given_symbol,
+    map_name,
+    of_self,
+)
 
 Memory: TypeAlias = dict[sp.Basic, Any]
 
@@ -40,7 +52,8 @@ def evaluate(
     digits: int = 50,
     params: Mapping[str, object] | None = None,
 ) -> Values:
-    """NNGP and NTK of one pair; `x1[i]` is the array of the i-th input (positions..., d). x1 is x2 counts as one sample.
+    """NNGP and NTK of one pair; `x1[i]` is the array of the i-th input (positions..., d), after the inputs come their adjacencies.
+    x1 is x2 counts as one sample.
 
     Up to 15 digits are computed in double precision, which is a thousand times faster.
     """
@@ -60,7 +73,10 @@ class _Machine:
     ) -> None:
         self.recursion, self.number = recursion, number
         self.dtype = float if number is float else object
-        self.shapes = [np.shape(x)[:-1] for x in x1]
+        count = len(recursion.inputs)
+        self.shapes = [
+            np.shape(x) if node.type.tokens else np.shape(x)[:-1] for x, node in zip(x1[:count], recursion.inputs, strict=True)
+        ]
         self.maps = {m.name: m for m in recursion.maps}
         self.given: Memory = {
             p.symbol: number(str(params[p.symbol.name])) if p.symbol.name in params else number(_number(p.default))
@@ -78,10 +94,16 @@ class _Machine:
         for data in self.recursion.data:
             i, j = names.index(data.first.name), names.index(data.second.name)
             c, a, b = data.symbols
-            found[c] = found[of_self(c)] = _gram(x1[i], x2[j], self.dtype)
+            gram = _agreement if data.first.type.tokens else _gram
+            found[c] = found[of_self(c)] = gram(x1[i], x2[j], self.dtype)
             for symbol, x in ((a, x1), (b, x2)):
-                table = _gram(x[i], x[j], self.dtype)
+                table = gram(x[i], x[j], self.dtype)
                 found[symbol] = np.diagonal(table).copy() if table.shape[0] == table.shape[1] else table[:, 0]
+        for k, given in enumerate(self.recursion.givens, len(names)):
+            for side, x in (("1", x1), ("2", x2)):
+                found[given_symbol(given.name, side)] = np.array(
+                    [[self.number(float(v)) for v in row] for row in np.transpose(x[k])], dtype=self.dtype
+                )
         return found
 
     def run(self, steps: tuple[Step, ...]) -> None:
@@ -203,7 +225,7 @@ class _Value:
             return np.full((1,) * self.axes, values.sum() / len(values), dtype=self.machine.dtype)
         stem = map_name(name)
         found = self.machine.maps[stem]
-        if isinstance(found.geometry, MixingMatrix):
+        if isinstance(found.geometry, MixingMatrix | Given):
             return self._mixed(found, stem, name, call)
         x = _Value(self.machine, self.memory, self.axes).of(call.args[0])
         coefficients_ = self.machine.map(stem)
@@ -219,12 +241,16 @@ class _Value:
         return x.dot(m.T) if name.endswith("_right") else m.dot(x).dot(m.T)
 
     def _mixed(self, found: PositionMap, stem: str, name: str, call: AppliedUndef) -> Any:
-        assert isinstance(found.geometry, MixingMatrix)
         if name == stem:
+            assert isinstance(found.geometry, MixingMatrix)
             table = _Value(self.machine, self.memory, 2).of(call.args[0])
             mixed = matrices.mixing(found.geometry, table, lambda e: _Value(self.machine, self.memory, 1).of(e)[()].flat[0])
             return mixed.astype(self.machine.dtype)
-        mix, x = self.memory[call.args[0]], _Value(self.machine, self.memory, 2).of(call.args[1])
+        mix, x = self.memory[call.args[0]], _Value(self.machine, self.memory, self.axes).of(call.args[1])
+        n = mix.shape[1]
+        x = np.broadcast_to(
+            x, tuple(n if size == 1 and k == int(name.endswith("_right")) else size for k, size in enumerate(x.shape))
+        )
         return mix.dot(x) if name.endswith("_left") else x.dot(mix.T)
 
 
@@ -254,6 +280,12 @@ def _gram(x: Any, y: Any, dtype: Any) -> Any:
         return rows @ columns.T / rows.shape[1]
     numbers = [[[mp.mpf(float(t)) for t in row] for row in w] for w in (rows, columns)]
     return np.array([[mp.fdot(r, s) / len(r) for s in numbers[1]] for r in numbers[0]], dtype=object)
+
+
+def _agreement(x: Any, y: Any, dtype: Any) -> Any:
+    """1 where two tokens are the same."""
+    same = np.asarray(x)[:, None] == np.asarray(y)[None, :]
+    return same.astype(int).astype(dtype) * (1 if dtype is float else mp.mpf(1))
 
 
 def _number(value: sp.Expr) -> Any:

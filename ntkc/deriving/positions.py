@@ -3,10 +3,13 @@
 import sympy as sp
 
 from ntkc.deriving.memory import CROSS, FIRST, SECOND, Finding, Memory, Underivable, ends
-from ntkc.ir.geometry import Geometry, GlobalPool, Linear, Pool, Select
+from ntkc.ir.geometry import Geometry, Given, GlobalPool, Linear, Pool, Select
 from ntkc.ir.layer import MixingMatrix, Moments
 from ntkc.ir.network import MapNode, MixingNode, PositionalNode, WeightedNode
-from ntkc.ir.recursion import SAME, flat_mean, matching, own_table, zeros
+from ntkc.ir.recursion import SAME, flat_mean, given_symbol, matching, own_table, zeros
+
+STEMS: dict[type[Geometry], str] = {GlobalPool: "global_pool", Pool: "pool", Select: "select", Given: "aggregate"}
+ENDS = {"left": FIRST, "right": SECOND}
 
 
 class Positions(Memory):
@@ -64,11 +67,14 @@ class Positions(Memory):
             return sp.Function(self._map(geometry, "select", left.operand))(moment)
         return self._moved(right, self._moved(left, moment, "left"), "right")
 
-    def _moved(self, node: PositionalNode, moment: sp.Expr, end: str) -> sp.Expr:
-        """A map on one side of a table; a Select of one side of x with itself may stay on matching positions."""
-        stem = {GlobalPool: "global_pool", Pool: "pool", Select: "select"}.get(type(self._geometry(node)), "resample")
-        name = self._map(self._geometry(node), stem, node.operand)
-        return moment if moment == 0 else sp.Function(f"{name}_{end}")(moment)
+    def _moved(self, node: PositionalNode, moment: sp.Expr, end: str, side: str = "") -> sp.Expr:
+        """A map on one side of a table, or of a moment at one side."""
+        geometry = self._geometry(node)
+        if moment == 0:
+            return moment
+        name = self._map(geometry, STEMS.get(type(geometry), "resample"), node.operand)
+        given = [given_symbol(geometry.name, side or ENDS[end])] if isinstance(geometry, Given) else []
+        return sp.Function(f"{name}_{end}")(*given, moment)
 
     def _mixed(self, p: int, q: int, moment: sp.Expr) -> sp.Expr:
         """A(x) moment A(x')^T."""

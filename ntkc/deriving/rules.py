@@ -137,7 +137,7 @@ class Rules(Loops, Nonlinear):
             case CombineNode(terms=terms):
                 return sp.Add(*(k * self.mean(i, side) for k, i in terms)), "linearity", ()
             case PositionalNode(operand=h) as node:
-                return self._moved(node, self.mean(h, side), "left"), node.layer.name, ()
+                return self._moved(node, self.mean(h, side), "left", side), node.layer.name, ()
             case ConcatNode(parts=parts):
                 return sp.Add(*(k * self.mean(i, side) for k, i in parts)), "concat", ()
             case MapNode(layer=layer, operand=h) as node:

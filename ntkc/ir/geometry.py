@@ -91,5 +91,12 @@ class Shift:
     """The position before, zero at the first: what a scan carries on."""
 
 
-Linear: TypeAlias = Pool | GlobalPool | Select | Matrix | Shift
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Coefficients that come with each sample at run time, such as the adjacency of a graph: y_t = sum over s of A[s, t] h_s."""
+
+    name: str
+
+
+Linear: TypeAlias = Pool | GlobalPool | Select | Matrix | Shift | Given
 Geometry: TypeAlias = Window | Linear

@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 
 import sympy as sp
 
-from ntkc.ir.geometry import BadGrid, Geometry, GlobalPool, Grid, Linear, Matrix, Pool, Select, Shift, Window
+from ntkc.ir.geometry import BadGrid, Geometry, Given, GlobalPool, Grid, Linear, Matrix, Pool, Select, Shift, Window
 from ntkc.ir.sample import Sample
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """How to read one keyword argument: `kind` is number, optional, size, sizes, choice, axes or flag."""
+    """How to read one keyword argument: `kind` is number, optional, size, sizes, choice, axes, name or flag."""
 
     kind: str
     choices: tuple[str, ...] = ()
@@ -48,6 +48,11 @@ def sizes(default: int | str | None = "required") -> Any:
 def axes() -> Any:
     """Names of axes, the channels by default."""
     return _argument(Argument("axes"), ("channel",))
+
+
+def given() -> Any:
+    """The name of an array that comes with an input at run time."""
+    return _argument(Argument("name", leading=True), ...)
 
 
 def choice(*choices: str) -> Any:
@@ -114,6 +119,8 @@ class Weighted(Layer):
     """Whether every position has weights of its own."""
     reads_flat: ClassVar[bool] = False
     """Whether it takes a flattened value as one vector."""
+    reads_tokens: ClassVar[bool] = False
+    """Whether it takes tokens, whose second moment is 1 where they agree and 0 elsewhere, and nothing else."""
 
     @abstractmethod
     def moment(self, square: sp.Expr) -> sp.Expr:
@@ -271,7 +278,7 @@ def linear_grid(geometry: Geometry, grid: Grid) -> Grid:
             return tuple(len(a) for a in axes if not isinstance(a, int))
         case Matrix(axes=axes):
             return tuple(n if a is None else len(a) for a, n in zip(axes, grid, strict=True))
-        case Shift():
+        case Shift() | Given():
             return grid
         case Pool(axes=windows) | Window(axes=windows):
             return tuple(axis.length(n) for axis, n in zip(windows, grid, strict=True))

@@ -19,16 +19,19 @@ class Law(Enum):
     """What is known of one coordinate of a value in the limit (MATH: `data`, `G`, `X`)."""
 
     DATA = "raw input"
+    TOKENS = "tokens"
     GAUSSIAN = "Gaussian"
     FUNCTION = "a function of Gaussian values"
 
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """Sizes of the position axes (none for a vector) and of the raw channel axis, None where known only at run time."""
+    """Sizes of the position axes (none for a vector) and of the raw channel axis, None where known only at run time. `tokens`
+    are integers below `channels`, with no channel axis of their own."""
 
     positions: tuple[int | None, ...] = ()
     channels: int | None = None
+    tokens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,12 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class InputNode:
+    """`adjacency` names the matrix that comes with each sample of a graph."""
+
     name: str
     type: Type
     origin: Origin
+    adjacency: str = ""
 
 
 @dataclass(frozen=True, slots=True)

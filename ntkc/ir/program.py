@@ -10,7 +10,7 @@ import sympy as sp
 
 from ntkc.gaussian.series import Series
 from ntkc.ir.network import InputNode, Network, Parameter
-from ntkc.ir.recursion import Data, Output, PositionMap
+from ntkc.ir.recursion import Data, GivenArray, Output, PositionMap
 from ntkc.source import Span
 
 
@@ -93,6 +93,7 @@ class Program:
     network: Network
     inputs: tuple[InputNode, ...]
     data: tuple[Data, ...]
+    givens: tuple[GivenArray, ...]
     gaps: bool
     layout: str
     """vectors (no positions), matched (matching positions only) or pairs (tables over all pairs of positions)."""

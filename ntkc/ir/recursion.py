@@ -38,6 +38,11 @@ def at_second(symbol: sp.Symbol) -> sp.Symbol:
     return sp.Symbol(f"{symbol.name[:-2]}_2", **symbol.assumptions0)
 
 
+def given_symbol(name: str, side: str) -> sp.Symbol:
+    """What comes with x (side 1) or x' (side 2) under a name."""
+    return sp.Symbol(f"given_{name}_{side}", real=True)
+
+
 def map_name(function: str) -> str:
     """The map over positions that a function in an equation applies, to one side or to both."""
     return function.removesuffix("_left").removesuffix("_right")
@@ -115,6 +120,19 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenArray:
+    """What comes with each sample of an input under a name: its adjacency, of shape (positions, positions)."""
+
+    name: str
+    input: InputNode
+
+    @property
+    def rank(self) -> int:
+        """The number of axes."""
+        return 2
+
+
+@dataclass(frozen=True, slots=True)
 class PositionMap:
     """What the names `NAME` (a window, both sides at once), `NAME_left` and `NAME_right` (one side) in equations stand for; a
     mixing matrix has the table of its own coefficients between them."""
@@ -140,3 +158,4 @@ class Recursion:
     outputs: tuple[Output, ...]
     maps: tuple[PositionMap, ...] = ()
     grids: tuple[Grid, ...] = ()
+    givens: tuple[GivenArray, ...] = ()

@@ -9,7 +9,7 @@ from sympy.core.function import AppliedUndef
 
 from ntkc.ir.geometry import Geometry, GlobalPool, Grid, Select
 from ntkc.ir.layer import MixingMatrix
-from ntkc.ir.recursion import SAME, Equation, Recursion, Step, map_name, of_self
+from ntkc.ir.recursion import SAME, Equation, Recursion, Step, given_symbol, map_name, of_self
 
 MATCHED, FULL = "matched", "full"
 Pair = tuple[str, int, int, str]
@@ -29,6 +29,7 @@ class Forms:
             ranks = len(data.first.type.positions), len(data.second.type.positions)
             self.pairs[data.symbols[0]] = self.pairs[of_self(data.symbols[0])] = ranks
             self.owns[data.symbols[1]] = ranks[0]
+        self.owns |= {given_symbol(given.name, "1"): given.rank for given in recursion.givens}
         self._declare(steps)
         before = -1
         while before != len(self.full):
@@ -142,7 +143,7 @@ class Forms:
             name = value.func.__name__
             if name == "flat_mean":
                 return 0, 0
-            if name.startswith(("global_pool", "select", "pool", "resample", "attention", "window")):
+            if name.startswith(("global_pool", "select", "pool", "resample", "attention", "aggregate", "window")):
                 left, right = self.ranks_of(value.args[-1])
                 lost = self._lost.get(map_name(name), 0)
                 return left - lost * (not name.endswith("_right")), right - lost * (not name.endswith("_left"))

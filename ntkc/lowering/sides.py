@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from ntkc.ir.recursion import SAME, Equation, Recursion, Step, at_second
+from ntkc.ir.recursion import SAME, Equation, Recursion, Step, at_second, given_symbol
 
 
 class Sides:
@@ -14,6 +14,9 @@ class Sides:
         self.data = list(dict.fromkeys(data.symbols[1] for data in recursion.data))
         self.firsts: set[sp.Symbol] = set(self.data)
         self.seconds: set[sp.Symbol] = {data.symbols[2] for data in recursion.data}
+        self.givens = [given_symbol(given.name, "1") for given in recursion.givens]
+        for symbol in self.givens:
+            self.declare(symbol)
         for symbol, side in _symbols(steps):
             if side == "1":
                 self.firsts.add(symbol)

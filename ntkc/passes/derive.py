@@ -12,7 +12,7 @@ from ntkc.deriving.tables import with_tables
 from ntkc.diagnostics import ArchError, Diagnostic
 from ntkc.gaussian.slope import Discontinuous
 from ntkc.ir.network import InputNode, Network
-from ntkc.ir.recursion import Equation, LoopStep, Output, PositionMap, Recursion, State, Step, flat_mean
+from ntkc.ir.recursion import Equation, GivenArray, LoopStep, Output, PositionMap, Recursion, State, Step, flat_mean
 
 Moment = TypeVar("Moment", Equation, State)
 
@@ -29,7 +29,9 @@ def derive(network: Network) -> Recursion:
     steps = _steps(rules, None, own)
     maps = tuple(PositionMap(name, geometry, grid) for (geometry, grid), name in rules.maps.items())
     data = tuple(rules.data.values())
-    return with_tables(Recursion(network.name, inputs, data, network.parameters, duals, steps, outputs, maps, network.grids))
+    givens = tuple(GivenArray(node.adjacency, node) for node in inputs if node.adjacency)
+    grids = network.grids
+    return with_tables(Recursion(network.name, inputs, data, network.parameters, duals, steps, outputs, maps, grids, givens))
 
 
 def _output(rules: Rules, name: str, node: int) -> Output:

@@ -38,6 +38,7 @@ def lower(recursion: Recursion, network: Network) -> Program:
         network=network,
         inputs=recursion.inputs,
         data=recursion.data,
+        givens=recursion.givens,
         gaps=chosen.angles is not None,
         layout=_layout(chosen, pair),
         tables=any(s.name.endswith("_self") for i in sample for s in reads(i)),
@@ -107,7 +108,7 @@ def _sample(chosen: Choice, read: set[sp.Basic], exports: dict[int, list[sp.Symb
     needed = read | {s for s in sides.firsts if sides.other(s) in read}
     kept = prune(ordered([_one_sided(i, sides) for i in body]), needed)
     _collect(kept, TOP, needed, exports)
-    exports[TOP] = [*(s for s in sides.data if s in needed), *exports.get(TOP, [])]
+    exports[TOP] = [*(s for s in (*sides.data, *sides.givens) if s in needed), *exports.get(TOP, [])]
     return tuple(_bare(instruction, sides) for instruction in kept)
 
 

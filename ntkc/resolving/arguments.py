@@ -92,6 +92,10 @@ def _read(argument: Argument, name: str, expr: ast.Expr, number: Number, integer
             return size
         case "sizes":
             return _sizes(name, expr, integer)
+        case "name":
+            if word is None:
+                fail("bad-argument", f"`{name}` must be a name", expr.span, "such as the A of `graph(N, d) with A`")
+            return word
         case "axes":
             names = expr.items if isinstance(expr, ast.Tuple) else (expr,)
             return tuple(item.id if isinstance(item, ast.Name) else "" for item in names)

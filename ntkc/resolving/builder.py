@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import sympy as sp
 
-from ntkc.ir.geometry import BadGrid, Grid
+from ntkc.diagnostics import did_you_mean
+from ntkc.ir.geometry import BadGrid, Given, Grid, Select
 from ntkc.ir.layer import Layer, Map, Mixing, Positional, Unflatten, Vector, Weighted
 from ntkc.ir.network import (
     CarriedNode,
@@ -34,12 +35,19 @@ from ntkc.source import Span
 class Builder(Nodes):
     """What layers, functions and loops make of values."""
 
-    def input(self, name: str, type: Type, span: Span) -> sp.Expr:
-        return self._add(InputNode(name, type, self._origin(span)), Law.DATA, Place(type.positions), type.channels)
+    def input(self, name: str, type: Type, span: Span, adjacency: str = "") -> sp.Expr:
+        law = Law.TOKENS if type.tokens else Law.DATA
+        return self._add(InputNode(name, type, self._origin(span), adjacency), law, Place(type.positions), type.channels)
+
+    @property
+    def adjacencies(self) -> dict[str, InputNode]:
+        """The graphs, by the name of their adjacency."""
+        return {node.adjacency: node for node in self.nodes if isinstance(node, InputNode) and node.adjacency}
 
     def weighted(self, layer: Weighted, weight: str, home: int | None, value: sp.Expr, span: Span) -> sp.Expr:
         operand = self.materialize(value, span)
         place = self.places[operand]
+        self._need_numbers(operand, span, layer)
         if place.flat and not layer.reads_flat:
             fail(
                 "no-positions", f"`{layer.name}` needs positions", span, "this value is flattened: its positions are channels now"
@@ -58,6 +66,17 @@ class Builder(Nodes):
             self._uses[key] = self._symbols[self._add(node, law, Place(grid, scan=place.scan), width)]
         return self.symbol(self._uses[key])
 
+    def _need_numbers(self, operand: int, span: Span, layer: Layer | None = None) -> None:
+        """Tokens are read by an embedding, and by selections of positions; an embedding reads nothing else."""
+        tokens = self.laws[operand] is Law.TOKENS
+        if getattr(layer, "reads_tokens", False) and not tokens:
+            label = "this value is made of numbers"
+            fail("not-tokens", f"`{layer.name}` reads tokens", span, label, "declare the input as `tokens(T, vocabulary)`")  # type: ignore[union-attr]
+        if tokens and not getattr(layer, "reads_tokens", False):
+            fail(
+                "tokens-as-numbers", "tokens are names, not numbers", span, "they need an embedding", "write `embedding(t)` first"
+            )
+
     def _grid(self, layer: Layer, grid: Grid, span: Span) -> Grid:
         try:
             return layer.grid(grid)
@@ -67,6 +86,7 @@ class Builder(Nodes):
     def mapped(self, layer: Map, value: sp.Expr, span: Span) -> sp.Expr:
         operand = self.materialize(value, span)
         law, place = self.laws[operand], self.places[operand]
+        self._need_numbers(operand, span)
         law = law if law is Law.DATA or layer.keeps_gaussian else Law.FUNCTION
         if problem := layer.misfit(() if place.vector else axis_names(len(place.grid))):
             fail("bad-argument", f"`{layer.name}`: {problem}", span)
@@ -88,7 +108,20 @@ class Builder(Nodes):
             return value
         self._need_positions(layer, place, span)
         grid = self._grid(layer, place.grid, span)
+        geometry = layer.geometry(place.grid)
+        if not isinstance(geometry, Select):
+            self._need_numbers(operand, span)
+        if isinstance(geometry, Given):
+            self._need_graph(layer, geometry.name, place, span)
         return self._add(PositionalNode(layer, operand, self._origin(span)), law, Place(grid), self.widths[operand])
+
+    def _need_graph(self, layer: Layer, name: str, place: Place, span: Span) -> None:
+        known = self.adjacencies
+        if name not in known:
+            label = did_you_mean(name, known) or "declare it with the input: `input x: graph(N, d) with A`"
+            fail("unknown-adjacency", f"`{name}` is not the adjacency of an input", span, label)
+        if known[name].type.positions != place.grid or place.scan is not None:
+            fail("bad-positions", f"`{layer.name}` cannot be applied here", span, f"`{name}` belongs to other positions")
 
     def _need_positions(self, layer: Layer, place: Place, span: Span) -> None:
         if place.vector:
@@ -97,6 +130,7 @@ class Builder(Nodes):
     def mixing(self, layer: Mixing, weight: str, value: sp.Expr, span: Span) -> sp.Expr:
         operand = self.materialize(value, span)
         place = self.places[operand]
+        self._need_numbers(operand, span)
         self._need_positions(layer, place, span)
         node = MixingNode(layer, weight, self.loop, operand, self._origin(span))
         return self._add(node, Law.GAUSSIAN, place, getattr(layer, "width", None))
@@ -177,6 +211,8 @@ class Builder(Nodes):
 
     def _gathered(self, value: sp.Expr, symbols: list[sp.Symbol], span: Span) -> int:
         self._same_place(symbols, span)
+        for symbol in symbols:
+            self._need_numbers(self._symbols[symbol], span)
         if any(isinstance(self.nodes[self._symbols[s]], ConcatNode) for s in symbols):
             return self._by_parts(value, symbols, span)
         if _is_linear(value, symbols):
@@ -260,6 +296,8 @@ class Builder(Nodes):
             taps = 1 if place.vector else layer.counted(place.grid)
         except BadGrid:  # said with its span where the layer is applied
             taps = 1
+        if layer.reads_tokens:
+            return replace(layer, parameterization=kind, fan_in=width)  # type: ignore[call-arg]
         fan_in = width * positions * taps if kind == "standard" and width is not None else None
         if kind == "standard" and fan_in is None and span is not None:
             fail(

@@ -23,7 +23,7 @@ RESERVED = re.compile(
     r"|state$|weights$|xs$|outputs$|partial$|kernel$|nngp$|ntk$|dual_).*"
 )
 """Names of moments and of what else the emitted module defines."""
-RANKS = {"vector": 1, "sequence": 2, "image": 3, "volume": 4}
+SIZES = {"vector": 1, "sequence": 2, "image": 3, "volume": 4, "tokens": 2, "graph": 2}
 
 
 class Statements(Loops):
@@ -85,17 +85,30 @@ class Statements(Loops):
 
     def _input(self, statement: ast.Input, scope: Scope) -> None:
         kind, name = statement.type.name, statement.name
-        known = ["vector", "sequence", "image", "volume", "tokens", "graph"]
-        if kind.id not in known:
-            fail("unknown-type", f"no input type is named `{kind.id}`", kind.span, did_you_mean(kind.id, known))
-        if kind.id in ("tokens", "graph"):
-            fail("not-supported-yet", f"not supported yet: {kind.id} inputs", kind.span, "this type is still to come")
-        count = RANKS[kind.id]
+        if kind.id not in SIZES:
+            fail("unknown-type", f"no input type is named `{kind.id}`", kind.span, did_you_mean(kind.id, SIZES))
+        count = SIZES[kind.id]
         if len(statement.type.sizes) != count:
             sizes = f"{count} size{'s' * (count > 1)}" if count > 1 else "one size"
             fail("wrong-arguments", f"`{kind.id}` takes {sizes}", statement.type.span, f"{len(statement.type.sizes)} given")
         found = [self._size(size, scope) for size in statement.type.sizes]
-        scope.names[name.id] = self.builder.input(name.id, Type(tuple(found[:-1]), found[-1]), statement.span)
+        type = Type(tuple(found[:-1]), found[-1], kind.id == "tokens")
+        adjacency = self._adjacency(statement)
+        scope.names[name.id] = self.builder.input(name.id, type, statement.span, adjacency)
+
+    def _adjacency(self, statement: ast.Input) -> str:
+        """The name of a graph's adjacency."""
+        kind, name = statement.type.name, statement.adjacency
+        if (kind.id == "graph") != (name is not None):
+            where = kind.span if name is None else name.span
+            label = "a graph comes with its adjacency" if name is None else f"`{kind.id}` has no adjacency"
+            fail("bad-adjacency", "`with` names the adjacency of a graph", where, label, "write `input x: graph(N, d) with A`")
+        if name is None:
+            return ""
+        taken = name.id in self.builder.adjacencies or name.id in self.overrides or iskeyword(name.id)
+        if taken or name.id in ("x1", "x2", "x", "get", "precision", "mask"):
+            fail("reserved-name", f"`{name.id}` cannot name an adjacency", name.span, "this name is taken", "choose another name")
+        return name.id
 
     def _size(self, size: ast.Expr, scope: Scope) -> int | None:
         value = None if isinstance(size, ast.Name) and size.id == "_" else self.integer(size, scope, "a size")

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
+import jax
 import numpy as np
 
 from ntkc.backends.reference import evaluate
@@ -10,7 +11,7 @@ from ntkc.diagnostics import ArchError
 from ntkc.gaussian.price import Expectation
 from ntkc.gaussian.series import VARIANCES, Series
 from ntkc.ir import syntax as ast
-from ntkc.ir.network import InputNode
+from ntkc.ir.network import InputNode, Type
 from ntkc.ir.recursion import Dual
 from ntkc.pipeline import Compilation, compile_syntax
 from ntkc.verify.certificate import check
@@ -69,10 +70,13 @@ def _code(compilation: Compilation, seed: int) -> list[Row]:
     derivation is the same for any number of them."""
     compilation = _small(compilation)
     x1, x2 = _samples(compilation, seed)
+    count = len(compilation.recursion.inputs)
+    given = {g.name: (x1[i], x2[i]) for i, g in enumerate(compilation.recursion.givens, count)}
     refused = any(output.ntk is None for output in compilation.recursion.outputs)
     rows = []
     for kind in ("nngp",) if refused else ("nngp", "ntk"):
-        code = getattr(compilation.kernel(x1, x2, get=kind), kind)
+        with jax.enable_x64(True):  # tokens have no type of their own
+            code = getattr(compilation.kernel(x1[:count], x2[:count], get=kind, **given), kind)
         values = code if isinstance(code, dict) else {"": code}
         worst = max(_gap(compilation, kind, name, np.asarray(v), x1, x2) for name, v in values.items())
         status = "checked" if worst < TOLERANCE else "FAILED"
@@ -116,11 +120,16 @@ def _samples(compilation: Compilation, seed: int) -> tuple[tuple[np.ndarray, ...
     """Two samples, and two more of which one is close to the first; sizes that the file leaves open are small."""
     source = np.random.default_rng(seed)
     types = [node.type for node in compilation.recursion.inputs]
-    shapes = [(*(n or 4 for n in t.positions), t.channels or 5) for t in types]
-    x1 = tuple(source.normal(size=(2, *shape)) for shape in shapes)
-    near = tuple(x[0] + 1e-2 * source.normal(size=shape) for x, shape in zip(x1, shapes, strict=True))
-    x2 = tuple(np.stack([source.normal(size=shape), y]) for y, shape in zip(near, shapes, strict=True))
-    return x1, x2
+    given = [np.abs(source.normal(size=(2, *2 * (g.input.type.positions[0] or 4,)))) for g in compilation.recursion.givens]
+    shapes = [(*(n or 4 for n in t.positions), *(() if t.tokens else (t.channels or 5,))) for t in types]
+
+    def draw(type: Type, shape: tuple[int, ...]) -> np.ndarray:
+        return source.integers(min(type.channels or 3, 3), size=shape) if type.tokens else source.normal(size=shape)
+
+    x1 = tuple(draw(t, (2, *shape)) for t, shape in zip(types, shapes, strict=True))
+    near = [x[0] if t.tokens else x[0] + 1e-2 * draw(t, shape) for x, t, shape in zip(x1, types, shapes, strict=True)]
+    x2 = tuple(np.stack([draw(t, shape), y]) for t, y, shape in zip(types, near, shapes, strict=True))
+    return (*x1, *given), (*x2, *given)
 
 
 def _gap(

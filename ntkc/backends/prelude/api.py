@@ -36,16 +36,21 @@ def kernel(x1, x2=None, *, get=("nngp", "ntk"), precision="accurate", **params):
     runs on angles, which do not lose them; "fast" computes all of it in the type of the inputs. Hyperparameters are keyword
     arguments; changing one does not recompile, and jax.grad reaches it (forward mode only with `jax_enable_x64`).
     """
-    get = _kinds(get, precision)
-    evaluate = _compiled if jax.config.jax_enable_x64 else _differentiable
+    get, (given, params), wide = _kinds(get, precision), _split(params), jax.config.jax_enable_x64
+    evaluate = _compiled if wide else _differentiable
     with jax.enable_x64(True):
-        a = _check("x1", x1, INPUTS)
-        b = a if x2 is None else _check("x2", x2, INPUTS)
-        for u, v in zip(a, b, strict=True):
-            if u.shape[-1] != v.shape[-1] or u.dtype != v.dtype:
+        a = _sized(_inputs("x1", x1, given, None if x2 is None else 0), wide)
+        b = a if x2 is None else _sized(_inputs("x2", x2, given, 1), wide)
+        for u, v in zip(a[: len(INPUTS)], b, strict=False):
+            if u.dtype != v.dtype or (u.shape[-1] != v.shape[-1] and not _are_tokens(u)):
                 raise ValueError(f"x1 and x2 differ in kind: {u.shape[-1]} features of {u.dtype}, {v.shape[-1]} of {v.dtype}")
         out = evaluate(a, b, _hyperparameters(params), get, x2 is None, precision)
     return Kernel(*(_unwrap(out[kind]) if kind in get else None for kind in ("nngp", "ntk")))
+
+
+def _sized(xs, wide):
+    """Tokens in the width of the kernels wanted, 32 bits unless the caller has enabled 64."""
+    return tuple(x.astype(jnp.int64 if wide else jnp.int32) if _are_tokens(x) else x for x in xs)
 
 
 def nngp(x1, x2=None, **options):
@@ -60,10 +65,10 @@ def ntk(x1, x2=None, **options):
 
 def diagonal(x, *, get=("nngp", "ntk"), precision="accurate", **params):
     """The kernels of each row with itself, of shape (n,)."""
-    get = _kinds(get, precision)
+    get, (given, params), wide = _kinds(get, precision), _split(params), jax.config.jax_enable_x64
     with jax.enable_x64(True):
-        xs = _check("x", x, INPUTS)
-        dtype = jnp.float64 if precision == "accurate" and not BY_ANGLE else xs[0].dtype
+        xs = _sized(_inputs("x", x, given), wide)
+        dtype = jnp.float64 if precision == "accurate" and not BY_ANGLE else _type_of(xs)
         own = jax.jit(EVALUATE()[1], static_argnames=("get", "dtype"))
-        out = jax.tree.map(lambda v: v.astype(xs[0].dtype), own(xs, _hyperparameters(params), get, dtype))
+        out = jax.tree.map(lambda v: v.astype(_type_of(xs)), own(xs, _hyperparameters(params), get, dtype))
     return Kernel(*(_unwrap(out[kind]) if kind in get else None for kind in ("nngp", "ntk")))

@@ -20,20 +20,69 @@ def _check(name, x, sizes):
     )
     if len(xs) != len(sizes):
         raise ValueError(f"{name}: expected {len(sizes)} input arrays, got {len(xs)}")
-    xs = tuple(jnp.asarray(v) for v in xs)
+    xs = tuple(_plain(v) for v in xs)
     for v, (label, size) in zip(xs, sizes, strict=True):
         if v.ndim != 1 + len(size) or any(k is not None and k != m for k, m in zip(size, v.shape[1:], strict=True)):
             expected = ", ".join("n" if i == 0 else str(k or "d") for i, k in enumerate((0, *size)))
             raise ValueError(f"{name}, input {label}: expected an array of shape ({expected}), got {v.shape}")
-        if not jnp.issubdtype(v.dtype, jnp.floating):
+        if label in TOKENS:
+            _check_tokens(f"{name}, input {label}", v, TOKENS[label])
+        elif not jnp.issubdtype(v.dtype, jnp.floating):
             raise TypeError(f"{name}, input {label}: expected floating point numbers, got {v.dtype}; use x.astype('float32')")
         if v.shape[0] == 0:
             raise ValueError(f"{name}, input {label}: is empty")
-        if not isinstance(v, jax.core.Tracer) and not _finite(v):
+        if label not in TOKENS and not isinstance(v, jax.core.Tracer) and not _finite(v):
             raise ValueError(f"{name}, input {label}: contains NaN or infinite entries")
     if len({v.shape[0] for v in xs}) != 1:
         raise ValueError(f"{name}: the inputs have different numbers of rows: {[v.shape[0] for v in xs]}")
     return xs
+
+
+def _plain(v):
+    """An array; sparse ones in full."""
+    return jnp.asarray(v.todense() if hasattr(v, "todense") else v)
+
+
+def _check_tokens(name, v, vocabulary):
+    if not jnp.issubdtype(v.dtype, jnp.integer):
+        raise TypeError(f"{name}: expected integers, the tokens, got {v.dtype}")
+    if isinstance(v, jax.core.Tracer) or v.size == 0:
+        return
+    with jax.ensure_compile_time_eval():
+        low, high = int(v.min()), int(v.max())
+    if low < 0 or (vocabulary is not None and high >= vocabulary):
+        limit = "" if vocabulary is None else f" and below {vocabulary}"
+        raise ValueError(f"{name}: tokens must be at least 0{limit}, got {low if low < 0 else high}")
+
+
+def _split(params):
+    """(what comes with each sample, the hyperparameters) of the keyword arguments of a call."""
+    return {k: v for k, v in params.items() if k in GIVENS}, {k: v for k, v in params.items() if k not in GIVENS}
+
+
+def _inputs(name, x, given, side=None):
+    """The inputs and what comes with them, checked; `side` is 0 or 1 where there are x1 and x2."""
+    xs = _check(name, x, INPUTS)
+    return (*xs, *(_adjacency(key, given, xs[GIVENS[key]], side) for key in GIVENS))
+
+
+def _adjacency(key, given, x, side):
+    """Of each sample, transposed: y_t = sum over s of A[s, t] h_s."""
+    n, positions = x.shape[:2]
+    if key not in given:
+        raise TypeError(f"this network needs {key}, the adjacency of its graphs: {key}=array of shape ({positions}, {positions})")
+    v = given[key]
+    if side is not None and isinstance(v, (tuple, list)):
+        v = v[side]
+    elif side is not None and getattr(v, "ndim", 2) == 3:
+        raise ValueError(f"{key}: with x1 and x2, give {key}=(of x1, of x2), or one matrix for all")
+    v = _plain(v)
+    if v.shape not in ((positions, positions), (n, positions, positions)):
+        shapes = f"({positions}, {positions}), one for all, or ({n}, {positions}, {positions}), one per sample"
+        raise ValueError(f"{key}: expected an array of shape {shapes}; got {v.shape}")
+    if not isinstance(v, jax.core.Tracer) and not _finite(v):
+        raise ValueError(f"{key}: contains NaN or infinite entries")
+    return jnp.broadcast_to(jnp.swapaxes(v, -1, -2), (n, positions, positions)).astype(x.dtype)
 
 
 def _hyperparameters(given):

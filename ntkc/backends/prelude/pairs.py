@@ -59,20 +59,26 @@ def _nth_pair(k, n1, n2, symmetric):
 
 def _prepared_tables(xs, params, dtype):
     """Moments of each sample, computed in float64 a few samples at a time, and the inputs."""
-    wide = [x.astype(jnp.float64) for x in xs]
+    wide = [_cast(x, jnp.float64) for x in xs]
     sample = lax.map(lambda rows: _alone(rows, params), wide, batch_size=16)
-    return jax.tree.map(lambda v: v.astype(dtype), sample), [x.astype(dtype) for x in wide]
+    return jax.tree.map(lambda v: v.astype(dtype), sample), [_cast(x, dtype) for x in wide[: len(INPUTS)]]
 
 
 def _alone(xs, params):
     """The sample part of one sample."""
-    starts = [jnp.sum(xs[i] * xs[j], -1) / xs[i].shape[-1] for i, j in _unordered()]
-    return _sample(*starts, *(_grams(xs, xs) if TABLES else ()), params)
+    starts = [_square(xs[i], xs[j]) for i, j in _unordered()]
+    return _sample(*starts, *(_grams(xs, xs) if TABLES else ()), *xs[len(INPUTS) :], params)
 
 
 def _grams(xs, ys):
     """<x_p, y_q> / d of the inputs in DATA between all positions of two samples."""
-    return [jnp.tensordot(xs[i], ys[j], ((-1,), (-1,)), precision="highest") / xs[i].shape[-1] for i, j in DATA]
+    return [_gram(xs[i], ys[j]) for i, j in DATA]
+
+
+def _gram(x, y):
+    if _are_tokens(x):
+        return (x[:, None] == y).astype(_type_of((x,)))
+    return jnp.tensordot(x, y, ((-1,), (-1,)), precision="highest") / x.shape[-1]
 
 
 def _own_by_pairs(xs, params, get, dtype):
@@ -83,4 +89,4 @@ def _own_by_pairs(xs, params, get, dtype):
         sample = jax.tree.map(lambda v: v.astype(dtype), _alone(rows, params))
         return run(*(c.astype(dtype) for c in _grams(rows, rows)), sample, sample, True)
 
-    return lax.map(one, [x.astype(jnp.float64) for x in xs])
+    return lax.map(one, [_cast(x, jnp.float64) for x in xs])

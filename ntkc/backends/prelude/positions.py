@@ -174,8 +174,10 @@ def _identity_of(x, rank):
 
 
 def _half_gap(c, inverse):
-    """(1 - c inverse) / 2 within [0, 1]; 1/2 where the inverse of the scale is taken as 0 because the scale is."""
-    return jnp.clip(0.5 - 0.5 * (c * inverse), 0, 1)
+    """(1 - c inverse) / 2 within [0, 1]; 1/2 where the inverse of the scale is taken as 0 because the scale is. What rounding may
+    have left of 0 (equal tokens or windows of different samples) is 0: its root would be 1e-8 even in float64."""
+    d = jnp.clip(0.5 - 0.5 * (c * inverse), 0, 1)
+    return jnp.where(d < 2 * jnp.finfo(d.dtype).eps, 0, d)
 
 
 def _attention(table, mechanism, scale, shift, causal):

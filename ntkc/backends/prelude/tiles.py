@@ -21,8 +21,28 @@ def _rows(arrays, *turns):
 
 def _squares(xs):
     """<x_i, x_j> / d of the inputs in DATA with themselves, (positions..., n), in float64."""
-    wide = [x.astype(jnp.float64) for x in xs]
-    return [jnp.moveaxis(jnp.sum(wide[i] * wide[j], -1) / wide[i].shape[-1], 0, -1) for i, j in _unordered()]
+    wide = [_cast(x, jnp.float64) for x in xs]
+    return [jnp.moveaxis(_square(wide[i], wide[j]), 0, -1) for i, j in _unordered()]
+
+
+def _square(x, y):
+    """<x_p, y_p> / d of two inputs of the same samples, (..., positions...)."""
+    return (x == y).astype(jnp.float64) if _are_tokens(x) else jnp.sum(x * y, -1) / x.shape[-1]
+
+
+def _are_tokens(x):
+    return jnp.issubdtype(x.dtype, jnp.integer)
+
+
+def _cast(x, dtype):
+    """Numbers in another type; tokens as they are."""
+    return x if _are_tokens(x) else x.astype(dtype)
+
+
+def _type_of(xs):
+    """The type of the kernels: that of the inputs; tokens have the width of the type wanted."""
+    numbers = [x.dtype for x in xs if not _are_tokens(x)]
+    return numbers[0] if numbers else jnp.float64 if xs[0].dtype == jnp.int64 else jnp.float32
 
 
 def _unit(x):
@@ -137,7 +157,7 @@ _differentiable.defvjp(_forward_pass, _backward_pass, symbolic_zeros=True)
 
 @partial(jax.jit, static_argnames=("get", "symmetric", "precision"))
 def _compiled(x1, x2, params, get, symmetric, precision):
-    result = x1[0].dtype
+    result = _type_of(x1)
     dtype = jnp.float64 if precision == "accurate" and not BY_ANGLE else result
     between, alone = EVALUATE()
     out = between(x1, x2, params, get, symmetric, dtype, precision)
@@ -170,8 +190,9 @@ def _by_tiles(x1, x2, params, get, symmetric, dtype, precision):
 
 def _prepared(xs, params, dtype):
     """Moments of each sample, computed in float64, and what cross moments are computed from."""
-    sample = jax.vmap(lambda *own: _sample(*own, params), in_axes=-1, out_axes=-1)(*_squares(xs))
-    units = [_unit(x) for x in xs] if BY_ANGLE else [x.astype(dtype) for x in xs]
+    own = [*_squares(xs), *(jnp.moveaxis(v.astype(jnp.float64), 0, -1) for v in xs[len(INPUTS) :])]
+    sample = jax.vmap(lambda *own: _sample(*own, params), in_axes=-1, out_axes=-1)(*own)
+    units = [_unit(x) for x in xs] if BY_ANGLE else [_cast(x, dtype) for x in xs[: len(INPUTS)]]
     return jax.tree.map(lambda v: v.astype(dtype), sample), units
 
 
@@ -181,7 +202,14 @@ def _starts(xs, ys, apart, dtype, precise):
         if BY_ANGLE and i == j:
             yield from _half_angles(xs[i], ys[j], apart, dtype, precise)
         else:
-            yield jnp.einsum("i...d,j...d->...ij", xs[i], ys[j], precision="highest") / xs[i].shape[-1]
+            yield _products(xs[i], ys[j], dtype)
+
+
+def _products(x, y, dtype):
+    """<x_p, y_p> / d between the rows of two tiles, (positions..., n1, n2)."""
+    if _are_tokens(x):
+        return (x.T[:, :, None] == y.T[:, None, :]).astype(dtype)
+    return jnp.einsum("i...d,j...d->...ij", x, y, precision="highest") / x.shape[-1]
 
 
 def _recursion(get, params, dtype):
@@ -197,7 +225,7 @@ def _unordered():
 
 def _own(xs, params, get, dtype):
     """Every kernel at (x_i, x_i), where the angle is 0 and cross moments are the sample's own, one sample at a time."""
-    squares = _squares(xs)
+    squares, given = _squares(xs), [jnp.moveaxis(v.astype(jnp.float64), 0, -1) for v in xs[len(INPUTS) :]]
     pairs, run = _unordered(), _recursion(get, params, dtype)
 
     def starts(*own):
@@ -209,7 +237,7 @@ def _own(xs, params, get, dtype):
         sample = jax.tree.map(lambda v: v.astype(dtype)[..., None], _sample(*own, params))
         return jax.tree.map(lambda v: v[0, 0], run(*starts(*own), sample, sample, True))
 
-    return jax.vmap(one, in_axes=-1)(*squares)
+    return jax.vmap(one, in_axes=-1)(*squares, *given)
 
 
 def _series_in_depth(params, get, recursion):
