@@ -42,17 +42,18 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _compiles(command: Callable[..., None]) -> Callable[..., None]:
-    """FILE, --arch and --set, handed on as a compilation."""
+    """FILE, --arch, --set and --mask, handed on as a compilation."""
 
     @click.argument("file", type=click.Path(path_type=Path))
     @click.option("--arch", help="Which architecture of the file; the last one by default.")
     @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Sets a const, or the default of a param.")
+    @click.option("--mask", "masked", is_flag=True, help="Sequences come padded, with a mask at the call.")
     @wraps(command)
-    def compiled(file: Path, arch: str | None, settings: tuple[str, ...], **kwargs: Any) -> None:
+    def compiled(file: Path, arch: str | None, settings: tuple[str, ...], masked: bool, **kwargs: Any) -> None:
         pairs = [setting.partition("=") for setting in settings]
         if any(not sep or not value for _, sep, value in pairs):
             raise click.UsageError("--set takes NAME=VALUE")
-        command(compile_source(read(file), arch, {name: value for name, _, value in pairs}), **kwargs)
+        command(compile_source(read(file), arch, {name: value for name, _, value in pairs}, masked=masked), **kwargs)
 
     return _guarded(compiled)
 

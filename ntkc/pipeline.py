@@ -5,6 +5,7 @@ import linecache
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,6 +37,14 @@ class Compilation:
     code: str
     overrides: Mapping[str, str] = field(default_factory=dict)
 
+    def with_masks(self) -> "Compilation":
+        """The same network whose sequences come with masks."""
+        return _masked(self.source, self.network.name, tuple(self.overrides.items()))
+
+    def _taking(self, options: Mapping[str, Any]) -> ModuleType:
+        """The module that takes these options."""
+        return (self.with_masks() if "mask" in options else self).module()
+
     def module(self) -> ModuleType:
         """The emitted code, imported; tracebacks show its lines."""
         name = f"ntkc_{self.network.name}_{hashlib.sha256(self.code.encode()).hexdigest()[:12]}"
@@ -48,32 +57,40 @@ class Compilation:
         return sys.modules[name]
 
     def kernel(self, x1: Any, x2: Any = None, **options: Any) -> Any:
-        """`kernel` of the emitted module: a named tuple of `nngp` and `ntk`, each of shape (n1, n2)."""
-        return self.module().kernel(x1, x2, **options)
+        """`kernel` of the emitted module: a named tuple of `nngp` and `ntk`, each of shape (n1, n2). With `mask`, a boolean array
+        (n, T), absent positions of sequences are passed over."""
+        return self._taking(options).kernel(x1, x2, **options)
 
     def nngp(self, x1: Any, x2: Any = None, **options: Any) -> Any:
         """The NNGP kernel, (n1, n2)."""
-        return self.module().nngp(x1, x2, **options)
+        return self._taking(options).nngp(x1, x2, **options)
 
     def ntk(self, x1: Any, x2: Any = None, **options: Any) -> Any:
         """The neural tangent kernel, (n1, n2)."""
-        return self.module().ntk(x1, x2, **options)
+        return self._taking(options).ntk(x1, x2, **options)
 
     def diagonal(self, x: Any, **options: Any) -> Any:
         """Both kernels of each row with itself, (n,)."""
-        return self.module().diagonal(x, **options)
+        return self._taking(options).diagonal(x, **options)
 
 
-def compile_source(source: Source, name: str | None = None, overrides: Mapping[str, str] | None = None) -> Compilation:
+def compile_source(
+    source: Source, name: str | None = None, overrides: Mapping[str, str] | None = None, *, masked: bool = False
+) -> Compilation:
     sys.setrecursionlimit(max(sys.getrecursionlimit(), DEEPEST))  # long programs make deep recursions of small frames
-    return compile_syntax(source, parse(source), name, overrides)
+    return compile_syntax(source, parse(source), name, overrides, masked=masked)
+
+
+@cache
+def _masked(source: Source, name: str, overrides: tuple[tuple[str, str], ...]) -> Compilation:
+    return compile_source(source, name, dict(overrides), masked=True)
 
 
 def compile_syntax(
-    source: Source, syntax: File, name: str | None = None, overrides: Mapping[str, str] | None = None
+    source: Source, syntax: File, name: str | None = None, overrides: Mapping[str, str] | None = None, *, masked: bool = False
 ) -> Compilation:
     """What follows from the syntax tree."""
-    network = resolve(syntax, name, overrides)  # File -> Network
+    network = resolve(syntax, name, overrides, masked=masked)  # File -> Network
     recursion = derive(network)  # Network -> Recursion
     program = lower(recursion, network)  # Recursion -> Program
     code = emit(program)  # Program -> text

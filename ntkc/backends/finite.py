@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import sympy as sp
 
+from ntkc.backends.present import Present
 from ntkc.backends.printer import text
 from ntkc.ir.network import (
     CarriedNode,
@@ -21,6 +22,7 @@ from ntkc.ir.network import (
     VectorNode,
     WeightedNode,
 )
+from ntkc.ir.recursion import given_symbol
 from ntkc.ir.sample import Sample
 
 
@@ -32,7 +34,8 @@ def forward(network: Network) -> Iterator[str]:
     yield from (f'    {p.symbol.name} = params["{p.symbol.name}"]' for p in network.parameters)
     if (name := _of_default_width(network)) is not None:
         yield f"    weights.learn({name})"
-    givens = [f"given_{n.adjacency}" for _, n in inputs if n.adjacency]
+    givens = [given_symbol(n.adjacency, "1").name[:-2] for _, n in inputs if n.adjacency]
+    givens += [mask for i, _ in inputs if (mask := Present(network).of(i))]
     yield "    " + "".join(f"{name}, " for name in (*(f"v{i}" for i, _ in inputs), *givens)).rstrip() + " = xs"
     yield from (f"    v{i} = v{i}[..., None]  # a channel axis, as all values have one" for i, n in inputs if n.type.tokens)
     yield from _body(network, None, "    ")
@@ -46,7 +49,7 @@ def forward(network: Network) -> Iterator[str]:
     yield '        raise ValueError("the size of an input is not in the file; give inputs=[shape]")'
     yield "    weights = _Weights({}, key, widths)"
     yield "    xs = [jnp.zeros((1, *s), int) if name in TOKENS else jnp.ones((1, *s)) for (name, _), s in zip(INPUTS, shapes)]"
-    yield "    xs += [jnp.ones((1, shapes[i][0], shapes[i][0])) for i in GIVENS.values()]"
+    yield "    xs += [jnp.ones((1, shapes[i][0]) if k in MASKS else (1, shapes[i][0], shapes[i][0])) for k, i in GIVENS.items()]"
     yield "    _forward(weights, xs, {**PARAMS, **params})"
     yield "    return weights.arrays"
     yield "\n\ndef apply(arrays, x, **params):"
@@ -74,6 +77,7 @@ def _body(network: Network, place: int | None, indent: str) -> Iterator[str]:
         inner = _child(network, node.origin.loop, place)
         if node.origin.loop == place and not isinstance(node, InputNode | ItemNode | CarriedNode):
             yield from _line(network, index, node, indent)
+            yield from Present(network).line(index, indent)
         elif inner is not None and inner not in opened:
             opened.add(inner)
             yield from _loop(network, inner, indent)
@@ -113,7 +117,10 @@ def _scan(network: Network, index: int, indent: str) -> Iterator[str]:
     yield from _body(network, index, indent + "    ")
     names = "".join(f"v{place}, " for place in carried).rstrip()
     yield f"{indent}    {names} = {''.join(f'v{slot.following}, ' for slot in loop.slots).rstrip()}"
+    mask = Present(network).of(sequence)
     for place in carried:
+        if mask:
+            yield f"{indent}    v{place} = v{place} * {mask}[:, turn{index}, None]"
         yield f"{indent}    kept{place}.append(v{place})"
 
 
@@ -123,15 +130,19 @@ def _line(network: Network, index: int, node: Node, indent: str) -> Iterator[str
             sample = layer.sample()
             last = any(index == output for _, output in network.outputs)
             function, name = sample.function.__name__, _weight_name(network, node)
-            yield f"{indent}v{index} = {function}(weights, {name}, v{operand}, {_arguments(sample, last)})"
+            read, present = Present(network).read(index, operand), Present(network)
+            more = present.attended(node) if isinstance(node, MixingNode) else ""
+            yield f"{indent}v{index} = {function}(weights, {name}, {read}, {_arguments(sample, last)}{more})"
         case VectorNode(layer=layer, like=like):
             sample = layer.sample()
             arguments = ", ".join(map(_value, sample.arguments))
             yield f"{indent}v{index} = {sample.function.__name__}(weights, {_weight_name(network, node)}, v{like}, {arguments})"
         case MapNode(layer=layer, operand=operand) | PositionalNode(layer=layer, operand=operand):
             sample = layer.sample()
-            arguments = ", ".join([f"v{operand}", *map(_value, sample.arguments)])
-            yield f"{indent}v{index} = {sample.function.__name__}({arguments})"
+            name, arguments = sample.function.__name__, "".join(f", {_value(a)}" for a in sample.arguments)
+            present = Present(network)
+            special = present.positional(index, node, name, arguments) if isinstance(node, PositionalNode) else None
+            yield f"{indent}v{index} = {special or f'{name}({present.read(index, operand)}{arguments})'}"
             if getattr(layer, "affine", False):
                 name = _in_turn(network, f"gain{index}", node.origin.loop)
                 yield f"{indent}v{index} = _affine(weights, {name}, v{index})"

@@ -71,6 +71,9 @@ def _constants(program: Program) -> Iterator[str]:
     yield f"TOKENS = { {i.name: i.type.channels for i in program.inputs if i.type.tokens}!r}  # inputs of integers below a number"
     where = {g.name: program.inputs.index(g.input) for g in program.givens}
     yield f"GIVENS = {where!r}  # arrays that come with each sample of an input"
+    yield f"MASKS = {tuple(g.name for g in program.givens if g.rank == 1)!r}  # those that say which positions are present"
+    if any(g.rank == 1 for g in program.givens):
+        yield f"NO_GAPS = {any(loop.scan for loop in program.network.loops)}  # whether absent positions must stand at the ends"
     names = [node.name for node in program.inputs]
     pairs = tuple((names.index(d.first.name), names.index(d.second.name)) for d in program.data)
     yield f"DATA = {pairs!r}  # which inputs' second moments are used"
@@ -273,7 +276,11 @@ def _text(value: sp.Expr, extra: dict[str, list[str]]) -> str:
         names = [sp.Symbol(n) for n in extra.get(name, [])]
         if name.endswith(("_gap", "_angle")) and not name.startswith("_"):
             return sp.Function(name)(arguments[0], *names, *arguments[1:])
+        if name.endswith("_present"):
+            return sp.Function(name)(*arguments)
         stem = map_name(name)
+        if stem == name and name.startswith("attention"):
+            return sp.Function(name)(arguments[0], *names, *arguments[1:])
         if stem != name and stem:
             return sp.Function("_mixed" if stem.startswith(("attention", "aggregate")) else stem)(*arguments)
         return sp.Function(name)(*arguments, *names)

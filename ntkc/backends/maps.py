@@ -17,6 +17,10 @@ def position_maps(program: Program) -> Iterator[str]:
     called |= {c.func.__name__ for o in program.outputs for v in o.values for c in v.atoms(AppliedUndef)}
     for found in program.maps:
         name, geometry = found.name, found.geometry
+        if f"{name}_present" in called and isinstance(geometry, Window | Pool):
+            yield f"\n\ndef {name}_present(mask):"
+            yield '    """Which positions are present after it."""'
+            yield f"    return _present_after(mask, {_specs(geometry.axes)[1:-2]}, {isinstance(geometry, Pool)})"
         match geometry:
             case Window(axes=axes):
                 for form in (f for f in ("full", "matched") if f"{name}_{f}" in called):
@@ -45,9 +49,9 @@ def position_maps(program: Program) -> Iterator[str]:
                 body = f"_resampled(x, first, {rows!r})"
             case MixingMatrix(mechanism=mechanism, scale=scale, shift=shift, causal=causal):
                 free = "".join(f", {s}" for s in map_parameters(geometry))
-                yield f"\n\ndef {name}(table{free}):"
+                yield f"\n\ndef {name}(table{free}, present=None):"
                 yield '    """Attention from the second moments between the positions of one sample."""'
-                yield f'    return _attention(table, "{mechanism}", {text(scale)}, {text(shift)}, {causal})'
+                yield f'    return _attention(table, "{mechanism}", {text(scale)}, {text(shift)}, {causal}, present)'
                 continue
         yield f"\n\ndef {name}(x, first):"
         yield '    """Along the axes of one side, which start at `first`."""'

@@ -29,16 +29,29 @@ def matrix(geometry: Pool | GlobalPool | Select | Matrix | Shift, grid: Sequence
     return [[mp.fprod(entries) for entries in product(*row)] for row in product(*each)]
 
 
-def mixing(geometry: MixingMatrix, table: Array, value: Any) -> Array:
-    """Attention coefficients from a sample's table."""
+def present_after(geometry: Window | Pool, mask: Array) -> Array:
+    """Which positions are present after a window on one axis."""
+    (axis,) = geometry.axes
+    reads = zip(*_axis_taps(axis, len(mask)), strict=True)
+    if axis.transposed:
+        return np.repeat(mask, axis.stride)
+    if axis.padding != "valid" and isinstance(geometry, Window):
+        return mask[:: axis.stride]
+    chosen = max if isinstance(geometry, Pool) else min
+    return np.array([chosen(mask[i] for i in taps if i is not None) for taps in reads], dtype=mask.dtype)
+
+
+def mixing(geometry: MixingMatrix, table: Array, mask: Array | None, value: Any) -> Array:
+    """Attention coefficients from a sample's table, and a mask of the positions that are present."""
     n = len(table)
     scale, shift = value(geometry.scale), value(geometry.shift)
     found = np.empty((n, n), dtype=object)
     for p in range(n):
-        seen = range(p + 1) if geometry.causal else range(n)
+        seen: Any = range(p + 1) if geometry.causal else range(n)
+        seen = [q for q in seen if mask is None or mask[q]]
         logits = {q: scale * table[p, q] + (shift if p == q else 0) for q in seen}
         weights = {q: _mechanism(geometry.mechanism, x) for q, x in logits.items()}
-        total = mp.fsum(weights.values()) if geometry.mechanism == "softmax" else mp.mpf(1)
+        total = (mp.fsum(weights.values()) or mp.mpf(1)) if geometry.mechanism == "softmax" else mp.mpf(1)
         found[p] = [weights[q] / total if q in weights else mp.mpf(0) for q in range(n)]
     return found
 

@@ -18,7 +18,7 @@ from ntkc.backends import matrices
 from ntkc.gaussian.moments import A, B, C
 from ntkc.gaussian.price import Expectation
 from ntkc.gaussian.series import Series, coefficients
-from ntkc.ir.geometry import Given, Window
+from ntkc.ir.geometry import Given, Pool, Window
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.recursion import (
     SAME,
@@ -52,7 +52,7 @@ def evaluate(
     digits: int = 50,
     params: Mapping[str, object] | None = None,
 ) -> Values:
-    """NNGP and NTK of one pair; `x1[i]` is the array of the i-th input (positions..., d), after the inputs come their adjacencies.
+    """NNGP and NTK of one pair; `x1[i]` is the array of the i-th input (positions..., d), then their adjacencies or masks.
     x1 is x2 counts as one sample.
 
     Up to 15 digits are computed in double precision, which is a thousand times faster.
@@ -83,6 +83,7 @@ class _Machine:
             for p in recursion.parameters
         }
         self.calls = {dual.name: _callable(dual, self.given, self.dtype) for dual in recursion.duals}
+        self.calls["ratio"] = np.vectorize(_ratio, otypes=[self.dtype])
         self._compiled: dict[sp.Expr, Any] = {}
         self._matrices: dict[str, Any] = {}
         self.alone = tuple({**self.given, SAME: number(1), **self._starts(x, x)} for x in (x1, x2))
@@ -101,8 +102,8 @@ class _Machine:
                 found[symbol] = np.diagonal(table).copy() if table.shape[0] == table.shape[1] else table[:, 0]
         for k, given in enumerate(self.recursion.givens, len(names)):
             for side, x in (("1", x1), ("2", x2)):
-                found[given_symbol(given.name, side)] = np.array(
-                    [[self.number(float(v)) for v in row] for row in np.transpose(x[k])], dtype=self.dtype
+                found[given_symbol(given.name, side)] = np.vectorize(lambda v: self.number(float(v)), otypes=[self.dtype])(
+                    np.transpose(x[k])
                 )
         return found
 
@@ -223,6 +224,8 @@ class _Value:
             inside = _Value(self.machine, self.memory, self.axes).of(call.args[0])
             values = np.diagonal(inside) if self.axes == 2 else inside
             return np.full((1,) * self.axes, values.sum() / len(values), dtype=self.machine.dtype)
+        if name.endswith("_present"):
+            return self._presence(name, _Value(self.machine, self.memory, 1).of(call.args[0]))
         stem = map_name(name)
         found = self.machine.maps[stem]
         if isinstance(found.geometry, MixingMatrix | Given):
@@ -240,11 +243,21 @@ class _Value:
             return m.dot(x)
         return x.dot(m.T) if name.endswith("_right") else m.dot(x).dot(m.T)
 
+    def _presence(self, name: str, mask: Any) -> Any:
+        """What is present after a map, or the last position that is."""
+        if name == "_last_present":
+            last = max(i for i, m in enumerate(mask) if m)
+            return np.array([m if i == last else 0 * m for i, m in enumerate(mask)], dtype=self.machine.dtype)
+        found = self.machine.maps[map_name(name)]
+        assert isinstance(found.geometry, Window | Pool)
+        return matrices.present_after(found.geometry, mask)
+
     def _mixed(self, found: PositionMap, stem: str, name: str, call: AppliedUndef) -> Any:
         if name == stem:
             assert isinstance(found.geometry, MixingMatrix)
             table = _Value(self.machine, self.memory, 2).of(call.args[0])
-            mixed = matrices.mixing(found.geometry, table, lambda e: _Value(self.machine, self.memory, 1).of(e)[()].flat[0])
+            mask = None if len(call.args) < 2 else _Value(self.machine, self.memory, 1).of(call.args[1])
+            mixed = matrices.mixing(found.geometry, table, mask, lambda e: _Value(self.machine, self.memory, 1).of(e)[()].flat[0])
             return mixed.astype(self.machine.dtype)
         mix, x = self.memory[call.args[0]], _Value(self.machine, self.memory, self.axes).of(call.args[1])
         n = mix.shape[1]
@@ -258,7 +271,7 @@ def _is_map(expr: sp.Basic, maps: Mapping[str, PositionMap]) -> bool:
     if not isinstance(expr, AppliedUndef):
         return False
     name = expr.func.__name__
-    return name in ("diagonal", "flat_mean", "matching", "_zeros") or map_name(name) in maps
+    return name in ("diagonal", "flat_mean", "matching", "_zeros", "_last_present") or map_name(name) in maps
 
 
 def _windowed(x: Any, taps: list[list[int | None]]) -> Any:
@@ -315,3 +328,8 @@ def _summed(law: Series, c: Any, a: Any, b: Any) -> Any:
     right, _ = coefficients(law.g, float(b), law.kinks, law.terms)
     rho = c / mp.sqrt(a * b) if a * b else mp.mpf(0)
     return mp.fsum(mp.mpf(s * t) * rho**k for k, (s, t) in enumerate(zip(left, right, strict=True)))
+
+
+def _ratio(x: Any, y: Any) -> Any:
+    """The intrinsic of this name."""
+    return x / y if y else 0 * x

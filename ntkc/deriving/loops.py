@@ -76,11 +76,12 @@ class Loops(Positions):
             return symbol if inside else result
         name = self._map(Shift(), "shift", p if moved[0] else q)
         if side != CROSS:
-            return sp.Function(f"{name}_left")(symbol)
+            return sp.Function(f"{name}_left")(self.masked(symbol, p, q, side))
         if moved[0] != moved[1]:
             self.slow.add(loop)
-        for end in [e for e, m in zip(("left", "right"), moved, strict=True) if m]:
-            symbol = sp.Function(f"{name}_{end}")(symbol)
+        for i, end in enumerate(("left", "right")):
+            if moved[i]:
+                symbol = sp.Function(f"{name}_{end}")(self.masked_end(symbol, (p, q)[i], end, ""))
         return symbol
 
     def _base(self, index: int, loop: int) -> int:
@@ -93,7 +94,8 @@ class Loops(Positions):
         """A moment of values of a scan, as found in the turn before, and after the last turn.
 
         Each turn computes the whole table from the one before. A cell (t, r) that reads (t - 1, r - 1) is right after max(t, r)
-        turns; where cells also read (t - 1, r) or (t, r - 1), after t + r - 1.
+        turns. Where cells also read (t - 1, r) or (t, r - 1), row t is begun when the variance at t - 1 is right, which takes t
+        turns more: T (T + 1) / 2 for all.
         """
         if side != CROSS and p < q:
             p, q = q, p

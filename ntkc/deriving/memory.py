@@ -53,6 +53,10 @@ class Memory(ABC):
         """Scans with moments between different steps of what is carried and what is not."""
         self._splits: dict[sp.Expr, tuple[sp.Expr, sp.Expr]] = {}
 
+    def _map(self, geometry: Geometry | MixingMatrix, stem: str, operand: int) -> str:
+        """The name of a map over positions."""
+        return self.maps.setdefault((geometry, self.network.grids[operand]), f"{stem}{len(self.maps)}")
+
     @abstractmethod
     def _recall(self, kind: str, p: int, q: int, side: str) -> sp.Expr:
         """A quantity, by the rules unless it is known."""

@@ -2,9 +2,10 @@
 
 import sympy as sp
 
-from ntkc.deriving.memory import CROSS, FIRST, SECOND, Finding, Memory, Underivable, ends
+from ntkc.deriving.masks import Masks
+from ntkc.deriving.memory import CROSS, FIRST, SECOND, Finding, Underivable, ends
 from ntkc.ir.geometry import Geometry, Given, GlobalPool, Linear, Pool, Select
-from ntkc.ir.layer import MixingMatrix, Moments
+from ntkc.ir.layer import Moments
 from ntkc.ir.network import MapNode, MixingNode, PositionalNode, WeightedNode
 from ntkc.ir.recursion import SAME, flat_mean, given_symbol, matching, own_table, zeros
 
@@ -12,24 +13,27 @@ STEMS: dict[type[Geometry], str] = {GlobalPool: "global_pool", Pool: "pool", Sel
 ENDS = {"left": FIRST, "right": SECOND}
 
 
-class Positions(Memory):
+class Positions(Masks):
     """What stands between a layer's scalar rule and the tables over positions it acts on."""
 
     def _pooled(self, p: int, q: int) -> bool:
         """Whether a moment of x with itself needs pairs of different positions of what stands before."""
         nodes = [self.network.nodes[i] for i in (p, q)]
         geometries = [self._geometry(n) for n in nodes if isinstance(n, PositionalNode)]
-        if len(geometries) == 2 and isinstance(geometries[0], Select) and geometries[0] == geometries[1]:
+        if len(geometries) == 2 and isinstance(geometries[0], Select) and geometries[0] == geometries[1] and not self._ends(p):
             return False
         return any(isinstance(n, PositionalNode | MixingNode) for n in nodes) and bool(self.sources[p] & self.sources[q])
 
     def _geometry(self, node: PositionalNode) -> Linear:
         return node.layer.geometry(self.network.grids[node.operand])
 
-    def _map(self, geometry: Geometry | MixingMatrix, stem: str, operand: int) -> str:
-        return self.maps.setdefault((geometry, self.network.grids[operand]), f"{stem}{len(self.maps)}")
+    def _ends(self, p: int) -> bool:
+        """Whether a node takes the last position that is present, which depends on the sample."""
+        node = self.network.nodes[p]
+        last = isinstance(node, PositionalNode) and self._geometry(node) == Select((-1,))
+        return last and self.present(self.network.operands(p)[0], FIRST) is not None
 
-    def _read(self, p: int, q: int, moment: sp.Expr) -> sp.Expr:
+    def _read(self, p: int, q: int, moment: sp.Expr, side: str) -> sp.Expr:
         """What two uses of the same weights read, from a moment of their operands."""
         left, right = (self.network.nodes[i] for i in (p, q))
         assert isinstance(left, WeightedNode)
@@ -38,11 +42,14 @@ class Positions(Memory):
         if (not grids[0] and not grids[1]) or not moment.free_symbols:
             return moment
         if self.network.flat[left.operand]:
-            return flat_mean(moment)
+            return flat_mean(self.masked(moment, left.operand, right.operand, side))
         windows = [n.layer.geometry(grid) for n, grid in zip((left, right), grids, strict=True)]
         if windows[0] != windows[1] or (windows[0] and grids[0] != grids[1]):
             raise Underivable(p, "the same weights are used on two different index grids")
-        return moment if windows[0] is None else sp.Function(self._map(windows[0], "window", left.operand))(moment)
+        if windows[0] is None:
+            return moment
+        read = self.masked(moment, left.operand, right.operand, side)
+        return sp.Function(self._map(windows[0], "window", left.operand))(read)
 
     def _vector(self, p: int, variance: sp.Expr, side: str) -> sp.Expr:
         grid = self.network.grids[p]
@@ -59,22 +66,31 @@ class Positions(Memory):
         scan = node.home is not None and self.network.loops[node.home].scan
         return matching(value) if (scan or local) and side == CROSS else value
 
-    def _both(self, left: PositionalNode, right: PositionalNode, moment: sp.Expr) -> sp.Expr:
+    def _both(self, p: int, q: int, moment: sp.Expr) -> sp.Expr:
+        left, right = self.network.nodes[p], self.network.nodes[q]
+        assert isinstance(left, PositionalNode)
+        assert isinstance(right, PositionalNode)
         geometry = self._geometry(left)
         if moment == 0:
             return moment
-        if isinstance(geometry, Select) and geometry == self._geometry(right):
+        if isinstance(geometry, Select) and geometry == self._geometry(right) and not self._ends(p):
             return sp.Function(self._map(geometry, "select", left.operand))(moment)
-        return self._moved(right, self._moved(left, moment, "left"), "right")
+        return self._moved(q, self._moved(p, moment, "left"), "right")
 
-    def _moved(self, node: PositionalNode, moment: sp.Expr, end: str, side: str = "") -> sp.Expr:
-        """A map on one side of a table, or of a moment at one side."""
+    def _moved(self, p: int, moment: sp.Expr, end: str, side: str = "") -> sp.Expr:
+        """The map of node p on one side of a table, or of a moment at one side."""
+        node, side = self.network.nodes[p], side or ENDS[end]
+        assert isinstance(node, PositionalNode)
         geometry = self._geometry(node)
         if moment == 0:
             return moment
+        if self._ends(p):
+            geometry, moment = GlobalPool(average=False), moment * self.last_of(node.operand, side)
+        elif not isinstance(geometry, Select):
+            moment = self.masked_end(moment, node.operand, end, side)
         name = self._map(geometry, STEMS.get(type(geometry), "resample"), node.operand)
-        given = [given_symbol(geometry.name, side or ENDS[end])] if isinstance(geometry, Given) else []
-        return sp.Function(f"{name}_{end}")(*given, moment)
+        given = [given_symbol(geometry.name, side)] if isinstance(geometry, Given) else []
+        return sp.Function(f"{name}_{end}")(*given, moment) * self.rescaled(node, p, name, side)
 
     def _mixed(self, p: int, q: int, moment: sp.Expr) -> sp.Expr:
         """A(x) moment A(x')^T."""
@@ -95,7 +111,9 @@ class Positions(Memory):
         if key not in self._memo:
             name = self._map(node.layer.coefficients(), "attention", node.operand)
             table = own_table(self.second(node.operand, node.operand, CROSS))
-            self._memo[key] = self._record(key, sp.Function(name)(table), "attention", ("logits are deterministic",))
+            mask = self.present(node.operand, side)
+            value = sp.Function(name)(table, *(() if mask is None else (mask,)))
+            self._memo[key] = self._record(key, value, "attention", ("logits are deterministic",))
         return self._memo[key]
 
     # --- norms ----------------------------------------------------------------------------------------------------------
@@ -104,6 +122,8 @@ class Positions(Memory):
         h = node.operand
         square, center = self.second(h, h, side), self._center(node, side)
         over = flat_mean if self._over_positions(node) and square.free_symbols else lambda moment: moment
+        if over is flat_mean:
+            self.refuse_means(h, "a norm over positions")
         return node.layer.factor(Moments(over(square), center))
 
     def _center(self, node: MapNode, side: str) -> sp.Expr:

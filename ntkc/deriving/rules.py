@@ -67,7 +67,7 @@ class Rules(Loops, Nonlinear):
             case InputNode(), InputNode():
                 return self._data(p, q, side), "data", ()
             case WeightedNode(layer=layer, operand=x), WeightedNode(operand=y):
-                value = layer.moment(self._read(p, q, self.second(x, y, side)))
+                value = layer.moment(self._read(p, q, self.second(x, y, side), side))
                 return self._fresh(p, value, side), layer.name, (tied(p, q),)
             case MixingNode(layer=layer, operand=x), MixingNode(operand=y):
                 return layer.moment(self._mixed(p, q, self.second(x, y, side))), layer.name, (tied(p, q),)
@@ -85,7 +85,7 @@ class Rules(Loops, Nonlinear):
             case InputNode(), InputNode():
                 return sp.S.Zero, "data", ("the input is not trained",)
             case WeightedNode(layer=layer, operand=x), WeightedNode(operand=y):
-                moments = (self._read(p, q, value) for value in (self.second(x, y, CROSS), self.tangent(x, y)))
+                moments = (self._read(p, q, value, CROSS) for value in (self.second(x, y, CROSS), self.tangent(x, y)))
                 return self._fresh(p, layer.tangent(*moments), CROSS), layer.name, (tied(p, q),)
             case MixingNode(layer=layer, operand=x), MixingNode(operand=y):
                 moments = (self._mixed(p, q, value) for value in (self.second(x, y, CROSS), self.tangent(x, y)))
@@ -112,11 +112,11 @@ class Rules(Loops, Nonlinear):
             return moment(p, right.operand), "scan", ()
         if isinstance(left, PositionalNode) and isinstance(right, PositionalNode):
             inside = moment(left.operand, right.operand)
-            return self._both(left, right, inside), left.layer.name, ("its coefficients are fixed",)
+            return self._both(p, q, inside), left.layer.name, ("its coefficients are fixed",)
         if isinstance(left, PositionalNode):
-            return self._moved(left, moment(left.operand, q), "left"), left.layer.name, ("its coefficients are fixed",)
+            return self._moved(p, moment(left.operand, q), "left"), left.layer.name, ("its coefficients are fixed",)
         if isinstance(right, PositionalNode):
-            return self._moved(right, moment(p, right.operand), "right"), right.layer.name, ("its coefficients are fixed",)
+            return self._moved(q, moment(p, right.operand), "right"), right.layer.name, ("its coefficients are fixed",)
         if isinstance(left, ConcatNode) and isinstance(right, ConcatNode):
             if [k for k, _ in left.parts] != [k for k, _ in right.parts]:
                 raise Underivable(p, "two concatenations divide the channels differently")
@@ -137,7 +137,7 @@ class Rules(Loops, Nonlinear):
             case CombineNode(terms=terms):
                 return sp.Add(*(k * self.mean(i, side) for k, i in terms)), "linearity", ()
             case PositionalNode(operand=h) as node:
-                return self._moved(node, self.mean(h, side), "left", side), node.layer.name, ()
+                return self._moved(p, self.mean(h, side), "left", side), node.layer.name, ()
             case ConcatNode(parts=parts):
                 return sp.Add(*(k * self.mean(i, side) for k, i in parts)), "concat", ()
             case MapNode(layer=layer, operand=h) as node:

@@ -221,6 +221,8 @@ class Network:
     """Whether a value's positions have become channels (`flatten`)."""
     parameters: tuple[Parameter, ...]
     outputs: tuple[tuple[str, int], ...]
+    masked: bool = False
+    """Whether inputs with one axis of positions come with a mask."""
     functions: tuple[tuple[sp.Expr, str], ...] = ()
     """Names for scalar functions of the symbol `gaussian.terms.Z`, for messages and for the emitted code."""
 

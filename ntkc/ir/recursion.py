@@ -22,6 +22,8 @@ own = sp.Function("own")
 """Of a second moment between x and x': the same of x with itself, at matching positions."""
 flat_mean = sp.Function("flat_mean")
 """The mean over matching positions."""
+last_present = sp.Function("_last_present")
+"""1 at the last position of a mask that is present, 0 elsewhere."""
 matching = sp.Function("matching")
 """A table where the positions agree, zero elsewhere."""
 SAME = sp.Symbol("same", nonnegative=True)
@@ -43,9 +45,14 @@ def given_symbol(name: str, side: str) -> sp.Symbol:
     return sp.Symbol(f"given_{name}_{side}", real=True)
 
 
+def mask_name(name: str) -> str:
+    """What the mask of an input is called."""
+    return f"mask_{name}"
+
+
 def map_name(function: str) -> str:
     """The map over positions that a function in an equation applies, to one side or to both."""
-    return function.removesuffix("_left").removesuffix("_right")
+    return function.removesuffix("_left").removesuffix("_right").removesuffix("_present")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +128,13 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class GivenArray:
-    """What comes with each sample of an input under a name: its adjacency, of shape (positions, positions)."""
+    """What comes with each sample of an input under a name: its adjacency, of shape (positions, positions), or which of its
+    positions are present."""
 
     name: str
     input: InputNode
-
-    @property
-    def rank(self) -> int:
-        """The number of axes."""
-        return 2
+    rank: int
+    """The number of axes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,7 @@ def _attend(
     key_std: Any,
     causal: bool,
     position_std: Any,
+    present: Any = None,
 ) -> Any:
     """One head; its positions in row-major order."""
     shape, d = h.shape[1:-1], h.shape[-1]
@@ -78,9 +79,11 @@ def _attend(
     key = query if tied else at @ weights(name + "/K", (d, width)) * (key_std / math.sqrt(d))
     logits = jnp.einsum("npc,nqc->npq", query, key) / query.shape[-1]
     seen = jnp.tril(jnp.ones((n, n), bool)) if causal else jnp.ones((n, n), bool)
+    seen = seen if present is None else seen & (present[:, None, :] > 0)
     if mechanism == "softmax":
         mix = jnp.exp(logits - logits.max(-1, keepdims=True)) * seen
-        mix = mix / mix.sum(-1, keepdims=True)
+        total = mix.sum(-1, keepdims=True)
+        mix = mix / jnp.where(total > 0, total, 1)
     else:
         mix = {"identity": logits, "relu": jnp.maximum(logits, 0), "abs": jnp.abs(logits)}[mechanism] * seen
     value = h @ weights(name + "/V", (d, width)) * (value_std / math.sqrt(d))

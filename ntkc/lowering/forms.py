@@ -115,7 +115,7 @@ class Forms:
             return value if form == FULL or len(value.args) == 2 else sp.S.Zero
         if name in ("diagonal", "flat_mean"):
             return self._reduced(name, value.args[0], ranks[0])
-        if name.startswith("attention") and not name.endswith(("_left", "_right")):
+        if (name.startswith("attention") and not name.endswith(("_left", "_right"))) or name.endswith("_present"):
             return value
         if name.endswith(("_left", "_right")):
             *tables, inner = value.args
@@ -147,11 +147,10 @@ class Forms:
                 left, right = self.ranks_of(value.args[-1])
                 lost = self._lost.get(map_name(name), 0)
                 return left - lost * (not name.endswith("_right")), right - lost * (not name.endswith("_left"))
-        found = [self.pairs[s] for s in value.free_symbols if s in self.pairs]
-        if found:
-            return max(r[0] for r in found), max(r[1] for r in found)
-        first = max((self.owns[s] for s in value.free_symbols if s in self.owns), default=0)
-        return first, 0
+        if isinstance(value, sp.Symbol):
+            return self.pairs.get(value) or (self.owns.get(value, 0), 0)
+        found = [self.ranks_of(part) for part in value.args if part.free_symbols]
+        return max((r[0] for r in found), default=0), max((r[1] for r in found), default=0)
 
     def _symbol_in(self, symbol: sp.Symbol, form: str, ranks: tuple[int, int]) -> sp.Expr:
         if symbol in self.pairs and form == MATCHED and symbol in self.full and all(self.pairs[symbol]):

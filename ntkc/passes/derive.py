@@ -6,13 +6,14 @@ from typing import TypeVar
 
 import sympy as sp
 
+from ntkc.deriving.masks import mask_arrays
 from ntkc.deriving.memory import CROSS, FIRST, SECOND, Underivable
 from ntkc.deriving.rules import Rules
 from ntkc.deriving.tables import with_tables
 from ntkc.diagnostics import ArchError, Diagnostic
 from ntkc.gaussian.slope import Discontinuous
 from ntkc.ir.network import InputNode, Network
-from ntkc.ir.recursion import Equation, GivenArray, LoopStep, Output, PositionMap, Recursion, State, Step, flat_mean
+from ntkc.ir.recursion import Equation, GivenArray, LoopStep, Output, PositionMap, Recursion, State, Step
 
 Moment = TypeVar("Moment", Equation, State)
 
@@ -29,13 +30,15 @@ def derive(network: Network) -> Recursion:
     steps = _steps(rules, None, own)
     maps = tuple(PositionMap(name, geometry, grid) for (geometry, grid), name in rules.maps.items())
     data = tuple(rules.data.values())
-    givens = tuple(GivenArray(node.adjacency, node) for node in inputs if node.adjacency)
+    givens = (*(GivenArray(node.adjacency, node, 2) for node in inputs if node.adjacency), *mask_arrays(network))
     grids = network.grids
     return with_tables(Recursion(network.name, inputs, data, network.parameters, duals, steps, outputs, maps, grids, givens))
 
 
 def _output(rules: Rules, name: str, node: int) -> Output:
-    over = flat_mean if rules.network.grids[node] else lambda moment: moment
+    def over(moment: sp.Expr) -> sp.Expr:
+        return rules.averaged(moment, node, CROSS) if rules.network.grids[node] else moment
+
     nngp = over(rules.second(node, node, CROSS))
     try:
         return Output(name, nngp, over(rules.tangent(node, node)))
@@ -55,7 +58,7 @@ def _steps(rules: Rules, place: int | None, own: dict[int, sp.Expr]) -> tuple[St
     for index, loop in enumerate(rules.network.loops):
         states = tuple(_with_own(s, own) for s in rules.scopes[index].states if s.pair[3] != SECOND)
         if loop.parent == place and states:
-            turns = loop.count * (2 if index in rules.slow else 1)
+            turns = loop.count * (loop.count + 1) // 2 if index in rules.slow else loop.count
             steps.append(LoopStep(index, turns, states, _steps(rules, index, own), loop.span))
     writer = {symbol: i for i, step in enumerate(steps) for symbol in _writes(step)}
     graph = {i: sorted({writer[s] for s in _reads(step) if s in writer} - {i}) for i, step in enumerate(steps)}

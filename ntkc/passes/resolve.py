@@ -14,8 +14,10 @@ from ntkc.resolving.statements import Statements
 from ntkc.vocabulary import layer_types, scalar_functions
 
 
-def resolve(file: ast.File, name: str | None = None, overrides: Mapping[str, str] | None = None) -> Network:
-    """The network of one `arch` (by default the only one, or the last)."""
+def resolve(
+    file: ast.File, name: str | None = None, overrides: Mapping[str, str] | None = None, *, masked: bool = False
+) -> Network:
+    """The network of one `arch` (by default the only one, or the last); `masked` where its sequences come with masks."""
     arch = _choose(file, name)
     scope = Scope()
     problems = _define(file, scope, ())
@@ -44,6 +46,7 @@ def resolve(file: ast.File, name: str | None = None, overrides: Mapping[str, str
         flat,
         tuple(statements.parameters),
         tuple(statements.outputs),
+        masked,
         named,
     )
 

@@ -71,7 +71,9 @@ def _code(compilation: Compilation, seed: int) -> list[Row]:
     compilation = _small(compilation)
     x1, x2 = _samples(compilation, seed)
     count = len(compilation.recursion.inputs)
-    given = {g.name: (x1[i], x2[i]) for i, g in enumerate(compilation.recursion.givens, count)}
+    arrays = {g.name: (x1[i], x2[i]) for i, g in enumerate(compilation.recursion.givens, count)}
+    masks = {name.removeprefix("mask_"): v for name, v in arrays.items() if v[0].ndim == 2}
+    given = {name: v for name, v in arrays.items() if v[0].ndim == 3} | ({"mask": masks} if masks else {})
     refused = any(output.ntk is None for output in compilation.recursion.outputs)
     rows = []
     for kind in ("nngp",) if refused else ("nngp", "ntk"):
@@ -92,7 +94,11 @@ def _small(compilation: Compilation) -> Compilation:
     for most in (4, 5, 6, 8, 12, 16):
         try:
             return compile_syntax(
-                compilation.source, _capped(compilation.syntax, most), compilation.network.name, compilation.overrides
+                compilation.source,
+                _capped(compilation.syntax, most),
+                compilation.network.name,
+                compilation.overrides,
+                masked=compilation.network.masked,
             )
         except ArchError:
             continue
@@ -120,7 +126,8 @@ def _samples(compilation: Compilation, seed: int) -> tuple[tuple[np.ndarray, ...
     """Two samples, and two more of which one is close to the first; sizes that the file leaves open are small."""
     source = np.random.default_rng(seed)
     types = [node.type for node in compilation.recursion.inputs]
-    given = [np.abs(source.normal(size=(2, *2 * (g.input.type.positions[0] or 4,)))) for g in compilation.recursion.givens]
+    sizes = [(g.rank, g.input.type.positions[0] or 4) for g in compilation.recursion.givens]
+    given = [np.abs(source.normal(size=(2, n, n))) if rank == 2 else np.arange(n) < [[n], [n - 1]] for rank, n in sizes]
     shapes = [(*(n or 4 for n in t.positions), *(() if t.tokens else (t.channels or 5,))) for t in types]
 
     def draw(type: Type, shape: tuple[int, ...]) -> np.ndarray:

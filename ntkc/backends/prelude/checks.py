@@ -57,13 +57,38 @@ def _check_tokens(name, v, vocabulary):
 
 def _split(params):
     """(what comes with each sample, the hyperparameters) of the keyword arguments of a call."""
-    return {k: v for k, v in params.items() if k in GIVENS}, {k: v for k, v in params.items() if k not in GIVENS}
+    if "mask" in params and not MASKS:
+        raise TypeError("this module was written without masks; write one that takes them: ntkc build --mask")
+    return tuple({k: v for k, v in params.items() if (k in GIVENS or k == "mask") == given} for given in (True, False))
 
 
 def _inputs(name, x, given, side=None):
     """The inputs and what comes with them, checked; `side` is 0 or 1 where there are x1 and x2."""
     xs = _check(name, x, INPUTS)
-    return (*xs, *(_adjacency(key, given, xs[GIVENS[key]], side) for key in GIVENS))
+    return (*xs, *((_mask if key in MASKS else _adjacency)(key, given, xs[GIVENS[key]], side) for key in GIVENS))
+
+
+def _mask(key, given, x, side):
+    """1 where a position is present, 0 where not; everywhere where nothing is said."""
+    v = given.get("mask")
+    v = v.get(key.removeprefix("mask_")) if isinstance(v, dict) else v
+    if side is not None and v is not None and not isinstance(v, (tuple, list)):
+        raise ValueError("mask: with x1 and x2, give mask=(of x1, of x2), either of which may be None")
+    v = v[side] if side is not None and v is not None else v
+    dtype = jnp.float64 if _are_tokens(x) else x.dtype
+    if v is None:
+        return jnp.ones(x.shape[:2], dtype)
+    v = jnp.asarray(v)
+    if v.shape != x.shape[:2] or v.dtype != bool:
+        raise ValueError(f"mask: expected a boolean array of shape {x.shape[:2]}, true where present; got {v.dtype}, {v.shape}")
+    if not isinstance(v, jax.core.Tracer):
+        with jax.ensure_compile_time_eval():
+            edges = jnp.sum(jnp.diff(v.astype(int), axis=1) != 0, 1) + v[:, 0] + v[:, -1]
+            if not bool(v.any(1).all()):
+                raise ValueError("mask: a sample has no position that is present")
+            if NO_GAPS and bool((edges > 2).any()):
+                raise ValueError("mask: a recurrent network needs its absent positions before or after all others, not between")
+    return v.astype(dtype)
 
 
 def _adjacency(key, given, x, side):

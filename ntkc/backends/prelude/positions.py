@@ -145,6 +145,26 @@ def _flat_mean(x, rank):
     return jnp.mean(x, tuple(range(rank)))
 
 
+def _present_after(mask, spec, pooled, axis=0):
+    """Which positions are present after a window: where the position in its place is, with `valid` padding where all that it
+    reads are; after a pooling window where any is."""
+    _, stride, _, padding, transposed = spec
+    n = mask.shape[axis]
+    if transposed:
+        return jnp.repeat(mask, stride, axis)
+    if padding != "valid" and not pooled:
+        return mask[(slice(None),) * axis + (slice(None, None, stride),)]
+    reads = [[i for i in taps if i is not None] for taps in zip(*_taps(n, *spec), strict=True)]
+    taken = [jnp.take(mask, jnp.asarray(index), axis) for index in reads]
+    return jnp.stack([(jnp.max if pooled else jnp.min)(v, axis) for v in taken], axis)
+
+
+def _last_present(mask, axis=0):
+    """1 at the last position that is present, 0 elsewhere."""
+    after = jnp.flip(jnp.cumsum(jnp.flip(mask, axis), axis), axis)
+    return jnp.where(after == 1, mask, 0)
+
+
 def _left(v, rank):
     """Moments of x alone, along the axes of x' as well."""
     return v.reshape(v.shape + (1,) * rank)
@@ -180,15 +200,19 @@ def _half_gap(c, inverse):
     return jnp.where(d < 2 * jnp.finfo(d.dtype).eps, 0, d)
 
 
-def _attention(table, mechanism, scale, shift, causal):
-    """Mixing coefficients (P, P) of one sample from the second moments of its positions."""
+def _attention(table, mechanism, scale, shift, causal, present=None):
+    """Mixing coefficients (P, P) of one sample from the second moments of its positions, those present."""
     shape = table.shape[: table.ndim // 2]
     n = math.prod(shape)
     logits = scale * table.reshape(n, n) + shift * jnp.eye(n, dtype=table.dtype)
     seen = jnp.tril(jnp.ones((n, n), bool)) if causal else jnp.ones((n, n), bool)
+    if present is not None:
+        seen = seen & (present > 0)
     if mechanism == "softmax":
-        weights = jnp.exp(logits - jnp.max(jnp.where(seen, logits, -jnp.inf), 1, keepdims=True)) * seen
-        weights = weights / jnp.sum(weights, 1, keepdims=True)
+        top = jnp.max(jnp.where(seen, logits, jnp.finfo(logits.dtype).min), 1, keepdims=True)
+        weights = jnp.exp(jnp.where(seen, logits - top, -jnp.inf))
+        total = jnp.sum(weights, 1, keepdims=True)
+        weights = weights / jnp.where(total > 0, total, 1)
     else:
         weights = {"identity": logits, "relu": jnp.maximum(logits, 0), "abs": jnp.abs(logits)}[mechanism] * seen
     return weights.reshape(table.shape)

@@ -1,0 +1,80 @@
+"""Sequences of different lengths: a padded one has the kernels of the short one, and finite networks converge to them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ntkc import ArchError, Compilation, compile_source
+from ntkc.source import Source
+
+RNN = "layer W = dense(W_std=1.2, b_std=0.2)\nlayer U = dense()\n"
+NETWORKS = {
+    "conv": "output x |> conv(3, b_std=0.3) |> relu |> conv(2) |> erf |> global_avg_pool |> dense",
+    "strided": "output x |> conv(3, stride=2, b_std=0.3) |> relu |> conv(2) |> relu |> global_avg_pool |> dense",
+    "valid": "output x |> conv(2, padding=valid, b_std=0.3) |> relu |> global_sum_pool |> dense",
+    "pooled": "output x |> conv(3, b_std=0.3) |> relu |> avg_pool(2) |> conv(3, b_std=0.1) |> relu |> last |> dense",
+    "attention": "output dense(x, b_std=0.2) |> attention(tied_query_key=true) |> relu |> global_avg_pool |> dense",
+    "rnn": RNN + "hs = scan u in x, h = 0 { h = erf(W(h) + U(u)) }\noutput hs |> last |> dense",
+    "leaky": RNN + "hs = scan u in x, h = 0 { h = 0.3 * h + 0.7 * relu(W(h) + U(u)) }\noutput hs |> last |> dense",
+    "backwards": RNN + "hs = scan u in reverse(x), h = 0 { h = erf(W(h) + U(u)) }\noutput hs |> global_avg_pool |> dense",
+}
+X = np.random.default_rng(0).normal(size=(3, 8, 2))
+MASK = np.arange(8) < np.array([[8], [6], [4]])
+
+
+def _compile(length: int, body: str) -> Compilation:
+    return compile_source(Source("net.arch", f"arch net {{\ninput x: sequence({length}, 2)\n{body}\n}}\n"))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_padding_does_not_show(name: str) -> None:
+    net = _compile(8, NETWORKS[name])
+    found, padded = net.kernel(X, mask=MASK), X + ~MASK[..., None] * 1e3
+    np.testing.assert_array_equal(found.ntk, net.kernel(padded, mask=MASK).ntk)
+    np.testing.assert_allclose(net.kernel(X, mask=MASK | True).ntk, net.ntk(X), rtol=1e-12)
+    for i, length in ((1, 6), (2, 4)):
+        short = _compile(length, NETWORKS[name]).kernel(X[i : i + 1, :length])
+        np.testing.assert_allclose([found.nngp[i, i], found.ntk[i, i]], [short.nngp[0, 0], short.ntk[0, 0]], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, "gaps"])
+def test_finite_networks_converge(name: str) -> None:
+    mask = MASK if name != "gaps" else np.random.default_rng(1).integers(2, size=(3, 8)).astype(bool)
+    body = NETWORKS.get(name, "output x |> conv(3, b_std=0.3) |> erf |> avg_pool(3, stride=2, padding=same) |> flatten |> dense")
+    net = _compile(8, body)
+    found, module, x = net.kernel(X.astype("float32"), mask=mask), net.with_masks().module(), jnp.asarray(X, "float32")
+    xs = module._inputs("x", x, {"mask": mask})
+
+    @jax.jit
+    def draw(key: jax.Array) -> jax.Array:
+        y = module._forward(module._Weights({}, key, 256), xs, module.PARAMS, 128)
+        return y @ y.T / 128
+
+    samples = np.array([draw(key) for key in jax.random.split(jax.random.key(0), 48)])
+    gap = np.maximum(np.abs(samples.mean(0) - found.nngp) - 0.01 * np.abs(found.nngp).max(), 0)
+    assert np.sqrt(np.mean((gap / (samples.std(0) / np.sqrt(48))) ** 2)) < 2.2
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (MASK.astype(float), "expected a boolean array of shape"),
+        (MASK[:, :5], r"expected a boolean array of shape \(3, 8\)"),
+        (MASK & False, "a sample has no position that is present"),
+        (np.arange(8) % 2 < MASK, "needs its absent positions before or after all others"),
+    ],
+)
+def test_bad_masks(mask: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        _compile(8, NETWORKS["rnn"]).kernel(X, mask=mask)
+
+
+def test_a_module_without_masks_says_how_to_get_them() -> None:
+    with pytest.raises(TypeError, match="ntkc build --mask"):
+        _compile(8, NETWORKS["conv"]).module().kernel(X, mask=MASK)
+
+
+def test_what_has_no_meaning_with_a_mask_is_refused() -> None:
+    with pytest.raises(ArchError, match="a mask has no meaning after `resize`"):
+        _compile(8, "output x |> conv(3) |> resize(4) |> relu |> flatten |> dense").kernel(X, mask=MASK)
