@@ -15,12 +15,12 @@ from ntkc.ir.network import Network
 from ntkc.ir.program import Program
 from ntkc.ir.recursion import Recursion
 from ntkc.ir.syntax import File
-from ntkc.passes.derive import derive
+from ntkc.passes.derive import LONGEST_UNROLLED, Entangled, derive
 from ntkc.passes.lower import lower
 from ntkc.passes.parse import parse
 from ntkc.passes.read import read
 from ntkc.passes.resolve import resolve
-from ntkc.source import Source
+from ntkc.source import Source, Span
 
 DEEPEST = 20_000
 
@@ -90,11 +90,23 @@ def compile_syntax(
     source: Source, syntax: File, name: str | None = None, overrides: Mapping[str, str] | None = None, *, masked: bool = False
 ) -> Compilation:
     """What follows from the syntax tree."""
-    network = resolve(syntax, name, overrides, masked=masked)  # File -> Network
-    recursion = derive(network)  # Network -> Recursion
+    network, recursion = _derived(syntax, name, overrides, masked)
     program = lower(recursion, network)  # Recursion -> Program
     code = emit(program)  # Program -> text
     return Compilation(source, syntax, network, recursion, program, code, dict(overrides or {}))
+
+
+def _derived(syntax: File, name: str | None, overrides: Mapping[str, str] | None, masked: bool) -> tuple[Network, Recursion]:
+    """A `repeat` whose turns are entangled (weights tied across them, and a skip) is written out turn by turn, if it is short."""
+    unrolled: frozenset[Span] = frozenset()
+    while True:
+        network = resolve(syntax, name, overrides, masked=masked, unrolled=unrolled)  # File -> Network
+        try:
+            return network, derive(network)  # Network -> Recursion
+        except Entangled as error:
+            if error.loop.count > LONGEST_UNROLLED or error.loop.span in unrolled:
+                raise
+            unrolled |= {error.loop.span}
 
 
 def load(path: str | Path, name: str | None = None, **overrides: object) -> Compilation:

@@ -64,6 +64,8 @@ NETWORKS = {
     "tokens": "input t: tokens(6, 4)\nh = t |> embedding(std=1.2) |> conv(3, b_std=0.1) |> relu\noutput h |> global_avg_pool |> dense",
     "tokens_and_numbers": "input t: tokens(5, 3)\n" + SEQUENCE + "layer E = embedding()\n"
     "output relu(E(t) + E(reverse(t)) + dense(x)) |> global_avg_pool |> dense",
+    "standard_positional": "option parameterization = standard\n" + SEQUENCE + "h = x |> dense(width=256) |> positional(std=0.5)\n"
+    "output h |> erf |> flatten |> dense",
     "standard_embedding": "option parameterization = standard\ninput t: tokens(6, 4)\n"
     "output t |> embedding(std=0.7, width=256) |> erf |> flatten |> dense",
 }  # fmt: skip

@@ -21,10 +21,11 @@ Finding: TypeAlias = tuple[sp.Expr, str, tuple[str, ...]]
 
 
 class Underivable(Exception):
-    """No rule applies; names the node that is at fault."""
+    """No rule applies; names the node that is at fault, and the loop whose turns are correlated in a way that its states do not
+    tell, if it is that."""
 
-    def __init__(self, node: int, reason: str) -> None:
-        self.node, self.reason = node, reason
+    def __init__(self, node: int, reason: str, loop: int | None = None) -> None:
+        self.node, self.reason, self.loop = node, reason, loop
         super().__init__(reason)
 
 

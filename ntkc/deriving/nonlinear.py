@@ -9,7 +9,7 @@ from ntkc.gaussian.product import Factors, Monomial, expect, monomials
 from ntkc.gaussian.series import Series, series
 from ntkc.gaussian.slope import slope
 from ntkc.gaussian.terms import NotClosed, Z
-from ntkc.ir.network import Law, NonlinearNode
+from ntkc.ir.network import CarriedNode, FinalNode, Law, NonlinearNode
 from ntkc.ir.recursion import Dual
 
 
@@ -19,7 +19,15 @@ class Nonlinear(Memory):
     def _refuse_history(self, p: int, q: int) -> None:
         """Two Gaussian values that no rule takes apart: one is the history of a loop through the other's weights."""
         if self.network.laws[p] is Law.GAUSSIAN and self.network.laws[q] is Law.GAUSSIAN:
-            raise Underivable(max(p, q), "the value carried by this loop is correlated with the weights used inside it")
+            raise self._history(p, q)
+
+    def _history(self, *nodes: int) -> Underivable:
+        """The finding, with the `repeat` that one of the nodes belongs to."""
+        found = [self.network.nodes[i] for i in nodes]
+        loops = [n.loop for n in found if isinstance(n, CarriedNode | FinalNode) and not self.network.loops[n.loop].scan]
+        loops += [n.origin.loop for n in found if n.origin.loop is not None and not self.network.loops[n.origin.loop].scan]
+        reason = "the value carried by this loop is correlated with the weights used inside it"
+        return Underivable(max(nodes), reason, loops[0] if loops else None)
 
     def _chained(self, p: int, q: int) -> sp.Expr:
         total: sp.Expr = sp.S.Zero
@@ -51,7 +59,7 @@ class Nonlinear(Memory):
             return node.function, dict(zip(node.symbols, node.operands, strict=True))
         if self.network.laws[p] is Law.GAUSSIAN:
             return Z, {Z: p}
-        raise Underivable(p, "the value carried by this loop is correlated with the weights used inside it")
+        raise self._history(p)
 
     def _product(
         self,

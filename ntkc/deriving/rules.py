@@ -91,7 +91,7 @@ class Rules(Loops, Nonlinear):
                 moments = (self._mixed(p, q, value) for value in (self.second(x, y, CROSS), self.tangent(x, y)))
                 return layer.tangent(*moments), layer.name, (tied(p, q),)
             case VectorNode(layer=layer), VectorNode():
-                return self._vector(p, layer.variance(), CROSS), layer.name, (tied(p, q),)
+                return self._vector(p, layer.tangent(), CROSS), layer.name, (tied(p, q),)
         self._refuse_history(p, q)
         return self._chained(p, q), "chain rule (F2)", ("gradient independence: the readout is fresh",)
 

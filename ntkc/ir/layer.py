@@ -231,7 +231,11 @@ class Vector(Layer):
 
     @abstractmethod
     def variance(self) -> sp.Expr:
-        """Of each coordinate; the tangent kernel is the same under the ntk parameterization."""
+        """Of each coordinate."""
+
+    @abstractmethod
+    def tangent(self) -> sp.Expr:
+        """What the trained vector adds to the tangent kernel."""
 
     @abstractmethod
     def sample(self) -> Sample:

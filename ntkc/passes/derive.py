@@ -12,10 +12,22 @@ from ntkc.deriving.rules import Rules
 from ntkc.deriving.tables import with_tables
 from ntkc.diagnostics import ArchError, Diagnostic
 from ntkc.gaussian.slope import Discontinuous
-from ntkc.ir.network import InputNode, Network
+from ntkc.ir.network import InputNode, Loop, Network
 from ntkc.ir.recursion import Equation, GivenArray, LoopStep, Output, PositionMap, Recursion, State, Step
 
 Moment = TypeVar("Moment", Equation, State)
+
+
+LONGEST_UNROLLED = 24
+"""Turns; the second moments between all of them are equations, and so their number grows with its square."""
+
+
+class Entangled(ArchError):
+    """The turns of a `repeat` are correlated in a way that its states do not tell: it has to be written out."""
+
+    def __init__(self, finding: Diagnostic, loop: Loop) -> None:
+        self.loop = loop
+        super().__init__([finding])
 
 
 def derive(network: Network) -> Recursion:
@@ -24,7 +36,8 @@ def derive(network: Network) -> Recursion:
         outputs = tuple(_output(rules, name, node) for name, node in network.outputs)
         own = {node: rules.second(node, node, FIRST) for node in rules.variances() if rules.has_own(node)}
     except Underivable as error:
-        raise ArchError([_diagnostic(network, error)]) from error
+        finding = _diagnostic(network, error)
+        raise (ArchError([finding]) if error.loop is None else Entangled(finding, network.loops[error.loop])) from error
     inputs = tuple(node for node in network.nodes if isinstance(node, InputNode))
     duals = tuple(rules.duals.values())
     steps = _steps(rules, None, own)
@@ -49,6 +62,8 @@ def _output(rules: Rules, name: str, node: int) -> Output:
 def _diagnostic(network: Network, error: Underivable) -> Diagnostic:
     span = network.nodes[error.node].origin.span
     help = "write it so that each nonlinearity acts on one Gaussian value, or as a sum of products of such"
+    if error.loop is not None:
+        help = f"a `repeat` of at most {LONGEST_UNROLLED} turns would be written out turn by turn"
     return Diagnostic("no-closed-form", "the expectation of this value cannot be derived", span, error.reason, help)
 
 

@@ -11,18 +11,25 @@ from ntkc.passes.read import read
 from ntkc.resolving.builder import Builder
 from ntkc.resolving.scope import Scope
 from ntkc.resolving.statements import Statements
+from ntkc.source import Span
 from ntkc.vocabulary import layer_types, scalar_functions
 
 
 def resolve(
-    file: ast.File, name: str | None = None, overrides: Mapping[str, str] | None = None, *, masked: bool = False
+    file: ast.File,
+    name: str | None = None,
+    overrides: Mapping[str, str] | None = None,
+    *,
+    masked: bool = False,
+    unrolled: frozenset[Span] = frozenset(),
 ) -> Network:
-    """The network of one `arch` (by default the only one, or the last); `masked` where its sequences come with masks."""
+    """The network of one `arch` (by default the only one, or the last); `masked` where its sequences come with masks, `unrolled`
+    the `repeat`s that are written out turn by turn."""
     arch = _choose(file, name)
     scope = Scope()
     problems = _define(file, scope, ())
     builder = Builder()
-    statements = Statements(builder, dict(overrides or {}))
+    statements = Statements(builder, dict(overrides or {}), unrolled)
     statements.run(arch.body, scope)
     problems += statements.problems
     if not problems and statements.output_span is None:

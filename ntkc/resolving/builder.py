@@ -286,6 +286,11 @@ class Builder(Nodes):
             "put a `dense` layer before it; its expectation has no closed form otherwise",
         )
 
+    def parameterized(self, layer: Vector, standard: bool) -> Vector:
+        """The layer with its parameterization settled."""
+        kind = getattr(layer, "parameterization", None) or ("standard" if standard else "ntk")
+        return replace(layer, parameterization=kind)  # type: ignore[call-arg]
+
     def with_fan_in(self, layer: Weighted, value: sp.Expr, standard: bool, span: Span | None) -> Weighted:
         """The layer with its parameterization settled, and its nominal fan-in where that asks for one."""
         kind = getattr(layer, "parameterization", None) or ("standard" if standard else "ntk")

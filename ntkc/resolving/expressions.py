@@ -151,8 +151,12 @@ class Expressions(Indexing):
             case Positional():
                 return self.builder.positional(layer, value, call.span)
             case Vector():
+                layer = self.builder.parameterized(layer, self.standard)
                 return self.builder.vector(layer, self.fresh_weight(call.function.id), value, call.span)
             case Mixing():
+                if self.standard:
+                    label = "its tangent kernel is that of the ntk parameterization"
+                    fail("not-supported-yet", f"not supported yet: {layer.name} under `standard`", call.span, label)
                 return self.builder.mixing(layer, self.fresh_weight(call.function.id), value, call.span)
         assert isinstance(layer, Weighted)  # a layer is one of these
         weight = self.fresh_weight(call.function.id)

@@ -25,6 +25,7 @@ class Loops(Expressions):
     """What a loop carries from turn to turn, or from step to step."""
 
     problems: list[Diagnostic]
+    unrolled: frozenset[Span]
 
     @abstractmethod
     def run(self, body: tuple[ast.Statement, ...], scope: Scope) -> None:
@@ -40,7 +41,7 @@ class Loops(Expressions):
                 statement.count.span,
                 label,
             )
-        while count and self._changes(statement, scope):
+        while count and (statement.span in self.unrolled or self._changes(statement, scope)):
             self._turn(statement.body, scope)
             count -= 1
         if count:

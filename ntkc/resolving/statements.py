@@ -29,8 +29,9 @@ SIZES = {"vector": 1, "sequence": 2, "image": 3, "volume": 4, "tokens": 2, "grap
 class Statements(Loops):
     """Runs statements; collects what is wrong with them and goes on."""
 
-    def __init__(self, builder: Builder, overrides: dict[str, str]) -> None:
+    def __init__(self, builder: Builder, overrides: dict[str, str], unrolled: frozenset[Span]) -> None:
         super().__init__(builder)
+        self.unrolled = unrolled
         self.overrides = overrides
         self.problems: list[Diagnostic] = []
         self.parameters: list[Parameter] = []
