@@ -26,7 +26,8 @@ NETWORKS = {
     "a = W(relu(h))\nb = W(erf(h))\nc = W(abs(h))\noutput dense(relu(a) + erf(b) + c)",
     "tied_loop": "layer W = dense(W_std=1.2, b_std=0.2)\nh = dense(x)\nrepeat 3 { h = W(relu(h)) }\noutput dense(relu(h))",
     "tied_skip": "layer W = dense(W_std=0.8)\nh = dense(x)\nrepeat 3 { h = h + W(relu(h)) }\noutput dense(relu(h))",
-    "lagged": "layer W = dense(W_std=0.9)\nh = dense(x)\np = h\nrepeat 3 {\nn = W(erf(h)) + p\np = h\nh = n\n}\noutput dense(erf(h))",
+    "lagged": "layer W = dense(W_std=0.9)\nh = dense(x)\np = h\n"
+    "repeat 3 {\nn = W(erf(h)) + p\np = h\nh = n\n}\noutput dense(erf(h))",
     "norm_of_relu": "output dense(layer_norm(relu(dense(x, W_std=1.3))))",
     "nonzero_means": "h = relu(dense(x))\nrepeat 2 { h = h + relu(dense(h)) }\noutput dense(h)",
 }

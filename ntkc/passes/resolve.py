@@ -31,7 +31,7 @@ def resolve(
     builder = Builder()
     statements = Statements(builder, dict(overrides or {}), unrolled)
     statements.run(arch.body, scope)
-    problems += statements.problems
+    problems += statements.problems or builder.unknown_widths()
     if not problems and statements.output_span is None:
         help = "end it with `output h |> dense`"
         problems.append(Diagnostic("missing-output", f"`{arch.name.id}` has no output", arch.name.span, help=help))

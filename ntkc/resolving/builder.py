@@ -2,7 +2,6 @@
 elementwise arithmetic, however it is written, gathers itself; it becomes a node where a layer, a loop or an output needs one.
 """
 
-import math
 from dataclasses import replace
 
 import sympy as sp
@@ -27,12 +26,13 @@ from ntkc.ir.network import (
     WeightedNode,
 )
 from ntkc.layers.join import axis_names
-from ntkc.resolving.nodes import Nodes, Place
+from ntkc.resolving.nodes import Place
+from ntkc.resolving.parameterization import Parameterization
 from ntkc.resolving.problem import fail
 from ntkc.source import Span
 
 
-class Builder(Nodes):
+class Builder(Parameterization):
     """What layers, functions and loops make of values."""
 
     def input(self, name: str, type: Type, span: Span, adjacency: str = "") -> sp.Expr:
@@ -285,35 +285,6 @@ class Builder(Nodes):
             "no layer has mixed its channels since the last nonlinearity, product or gain",
             "put a `dense` layer before it; its expectation has no closed form otherwise",
         )
-
-    def parameterized(self, layer: Vector, standard: bool) -> Vector:
-        """The layer with its parameterization settled."""
-        kind = getattr(layer, "parameterization", None) or ("standard" if standard else "ntk")
-        return replace(layer, parameterization=kind)  # type: ignore[call-arg]
-
-    def with_fan_in(self, layer: Weighted, value: sp.Expr, standard: bool, span: Span | None) -> Weighted:
-        """The layer with its parameterization settled, and its nominal fan-in where that asks for one."""
-        kind = getattr(layer, "parameterization", None) or ("standard" if standard else "ntk")
-        place = self.place(value)
-        positions = math.prod(n or 1 for n in place.grid) if place.flat else 1
-        width = self.width(value)
-        try:
-            taps = 1 if place.vector else layer.counted(place.grid)
-        except BadGrid:  # said with its span where the layer is applied
-            taps = 1
-        if layer.reads_tokens:
-            return replace(layer, parameterization=kind, fan_in=width)  # type: ignore[call-arg]
-        fan_in = width * positions * taps if kind == "standard" and width is not None else None
-        if kind == "standard" and fan_in is None and span is not None:
-            fail(
-                "unknown-width",
-                "the standard parameterization needs the number of input channels",
-                span,
-                "the width of this layer's input is not known",
-                "give `width=` to the layer before it",
-            )
-        counted = {"taps": taps} if hasattr(layer, "taps") else {}
-        return replace(layer, parameterization=kind, fan_in=fan_in, **counted)  # type: ignore[call-arg]
 
 
 def _shown(place: Place) -> str:

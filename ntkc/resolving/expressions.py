@@ -138,7 +138,7 @@ class Expressions(Indexing):
         if call.keywords:
             label = "its arguments were given where it was named"
             fail("named-layer-arguments", f"`{named.name}` takes only a value", call.keywords[0].span, label)
-        layer = self._with_fan_in(named.layer, value)
+        layer = self._with_fan_in(named.layer, value, call.span)
         return self.builder.weighted(layer, named.weight, named.home, value, call.span)
 
     def _layer_call(self, call: ast.Call, scope: Scope) -> sp.Expr:
@@ -151,18 +151,16 @@ class Expressions(Indexing):
             case Positional():
                 return self.builder.positional(layer, value, call.span)
             case Vector():
-                layer = self.builder.parameterized(layer, self.standard)
+                layer = self.builder.parameterized(layer, self.standard, call.span)
                 return self.builder.vector(layer, self.fresh_weight(call.function.id), value, call.span)
             case Mixing():
-                if self.standard:
-                    label = "its tangent kernel is that of the ntk parameterization"
-                    fail("not-supported-yet", f"not supported yet: {layer.name} under `standard`", call.span, label)
+                layer = self.builder.parameterized(layer, self.standard, call.span)
                 return self.builder.mixing(layer, self.fresh_weight(call.function.id), value, call.span)
         assert isinstance(layer, Weighted)  # a layer is one of these
         weight = self.fresh_weight(call.function.id)
         return self.builder.weighted(self._with_fan_in(layer, value, call.span), weight, self.builder.loop, value, call.span)
 
-    def _with_fan_in(self, layer: Weighted, value: sp.Expr, span: Span | None = None) -> Weighted:
+    def _with_fan_in(self, layer: Weighted, value: sp.Expr, span: Span) -> Weighted:
         return self.builder.with_fan_in(layer, value, self.standard, span)
 
     def _operand(self, call: ast.Call, scope: Scope) -> sp.Expr:
