@@ -107,13 +107,14 @@ def _loop(network: Network, index: int, indent: str) -> Iterator[str]:
 def _scan(network: Network, index: int, indent: str) -> Iterator[str]:
     """Step after step; every step's states are kept."""
     loop = network.loops[index]
-    item, sequence = next((i, n.operand) for i, n in enumerate(network.nodes) if isinstance(n, ItemNode) and n.loop == index)
+    items = [(i, n.operand) for i, n in enumerate(network.nodes) if isinstance(n, ItemNode) and n.loop == index]
+    sequence = items[0][1]
     carried = [network.carried(index, slot) for slot in range(len(loop.slots))]
     for place, slot in zip(carried, loop.slots, strict=True):
         width = network.widths[slot.following] or "weights.width"
         yield f"{indent}v{place}, kept{place} = jnp.zeros((v{sequence}.shape[0], {width})), []"
     yield f"{indent}for turn{index} in range({loop.count}):"
-    yield f"{indent}    v{item} = v{sequence}[:, turn{index}]"
+    yield from (f"{indent}    v{item} = v{operand}[:, turn{index}]" for item, operand in items)
     yield from _body(network, index, indent + "    ")
     names = "".join(f"v{place}, " for place in carried).rstrip()
     yield f"{indent}    {names} = {''.join(f'v{slot.following}, ' for slot in loop.slots).rstrip()}"

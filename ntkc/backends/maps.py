@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sympy.core.function import AppliedUndef
 
 from ntkc.backends.printer import text
-from ntkc.ir.geometry import Axis, Given, GlobalPool, Matrix, Pool, Select, Shift, Window
+from ntkc.ir.geometry import Axis, Given, GlobalPool, Matrix, Pool, Select, Shift, Start, Window
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.program import Program
 from ntkc.lowering.prune import calls
@@ -42,6 +42,8 @@ def position_maps(program: Program) -> Iterator[str]:
                     yield f"    return {both if form == 'full' else inner}"
             case Given():
                 continue  # its table comes with the sample
+            case Start(count=count):
+                body = f"_started(x, first, {count})"
             case Shift():
                 body = "_shifted(x, first)"
             case Matrix(axes=axes):

@@ -7,7 +7,7 @@ from typing import Any
 import mpmath as mp
 import numpy as np
 
-from ntkc.ir.geometry import Axis, GlobalPool, Grid, Matrix, Pool, Select, Shift, Window
+from ntkc.ir.geometry import Axis, GlobalPool, Grid, Matrix, Pool, Select, Shift, Start, Window
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.recursion import PositionMap
 
@@ -20,11 +20,13 @@ def taps(geometry: Window, grid: Sequence[int]) -> list[list[int | None]]:
     return [[_flat(index, grid) for index in product(*choice)] for choice in product(*each)]
 
 
-def matrix(geometry: Pool | GlobalPool | Select | Matrix | Shift, grid: Sequence[int]) -> list[list[Any]]:
+def matrix(geometry: Pool | GlobalPool | Select | Matrix | Shift | Start, grid: Sequence[int]) -> list[list[Any]]:
     """Coefficients (out, in) of a linear map over positions."""
     if isinstance(geometry, GlobalPool):
         count = int(np.prod(grid))
         return [[mp.mpf(1) / count if geometry.average else mp.mpf(1)] * count]
+    if isinstance(geometry, Start):
+        return [[mp.mpf(int(p == 0))] for p in range(geometry.count)]
     each = [_axis_matrix(geometry, k, n) for k, n in enumerate(grid)]
     return [[mp.fprod(entries) for entries in product(*row)] for row in product(*each)]
 

@@ -7,7 +7,7 @@ never read, so it needs no mask of its own.
 import sympy as sp
 
 from ntkc.deriving.memory import FIRST, SECOND, Memory, Underivable, ends
-from ntkc.ir.geometry import Geometry, GlobalPool, Matrix, Pool, Select, Window
+from ntkc.ir.geometry import Geometry, GlobalPool, Matrix, Pool, Select, Start, Window
 from ntkc.ir.intrinsics import ratio
 from ntkc.ir.network import (
     CarriedNode,
@@ -57,6 +57,8 @@ class Masks(Memory):
             case WeightedNode(layer=layer, operand=h):
                 return None if self.network.flat[h] else self._moved_mask(layer.geometry(self.network.grids[h]), h, side)
             case PositionalNode(layer=layer, operand=h):
+                if isinstance(layer.geometry(self.network.grids[h]), Start):
+                    raise Underivable(p, "a scan that does not start from 0 cannot have a mask yet")
                 return self._moved_mask(layer.geometry(self.network.grids[h]), h, side)
             case CombineNode() | NonlinearNode() | ConcatNode():
                 masks = [self.present(h, side) for h in self.network.operands(p)]

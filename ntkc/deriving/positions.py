@@ -4,12 +4,12 @@ import sympy as sp
 
 from ntkc.deriving.masks import Masks
 from ntkc.deriving.memory import CROSS, FIRST, SECOND, Finding, Underivable, ends
-from ntkc.ir.geometry import Geometry, Given, GlobalPool, Linear, Pool, Select
+from ntkc.ir.geometry import Geometry, Given, GlobalPool, Linear, Pool, Select, Start
 from ntkc.ir.layer import Moments
 from ntkc.ir.network import MapNode, MixingNode, PositionalNode, WeightedNode
 from ntkc.ir.recursion import SAME, flat_mean, given_symbol, matching, own_table, zeros
 
-STEMS: dict[type[Geometry], str] = {GlobalPool: "global_pool", Pool: "pool", Select: "select", Given: "aggregate"}
+STEMS: dict[type[Geometry], str] = {GlobalPool: "global_pool", Pool: "pool", Select: "select", Start: "start", Given: "aggregate"}
 ENDS = {"left": FIRST, "right": SECOND}
 
 

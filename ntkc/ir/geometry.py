@@ -92,11 +92,18 @@ class Shift:
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """A vector at the first of so many positions, zero at the others: where a scan begins."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Given:
     """Coefficients that come with each sample at run time, such as the adjacency of a graph: y_t = sum over s of A[s, t] h_s."""
 
     name: str
 
 
-Linear: TypeAlias = Pool | GlobalPool | Select | Matrix | Shift | Given
+Linear: TypeAlias = Pool | GlobalPool | Select | Matrix | Shift | Start | Given
 Geometry: TypeAlias = Window | Linear

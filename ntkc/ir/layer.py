@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import sympy as sp
 
-from ntkc.ir.geometry import BadGrid, Geometry, Given, GlobalPool, Grid, Linear, Matrix, Pool, Select, Shift, Window
+from ntkc.ir.geometry import BadGrid, Geometry, Given, GlobalPool, Grid, Linear, Matrix, Pool, Select, Shift, Start, Window
 from ntkc.ir.sample import Sample
 
 
@@ -282,6 +282,8 @@ def linear_grid(geometry: Geometry, grid: Grid) -> Grid:
             return tuple(len(a) for a in axes if not isinstance(a, int))
         case Matrix(axes=axes):
             return tuple(n if a is None else len(a) for a, n in zip(axes, grid, strict=True))
+        case Start(count=count):
+            return (count,)
         case Shift() | Given():
             return grid
         case Pool(axes=windows) | Window(axes=windows):

@@ -1,4 +1,5 @@
-"""Concatenation along a spatial axis: each operand stands at its place among zeros, and the sum is taken."""
+"""Concatenation along a spatial axis: each operand stands at its place among zeros, and the sum is taken. The first state of a
+scan stands at the first step among zeros, too."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -6,7 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from ntkc.ir.geometry import BadGrid, Grid, Matrix
+from ntkc.ir.geometry import BadGrid, Grid, Matrix, Start
 from ntkc.ir.layer import Positional
 from ntkc.ir.sample import Sample
 
@@ -39,6 +40,30 @@ class Embed(Positional):
 
     def sample(self) -> Sample:
         return Sample(_embed, (self.axis, self.start, self.total))
+
+
+@dataclass(frozen=True)
+class Begin(Positional):
+    """A vector as the first state of a scan over so many positions."""
+
+    count: int = 0
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return "scan"
+
+    def grid(self, grid: Grid) -> Grid:
+        return (self.count,)
+
+    def geometry(self, grid: Grid) -> Start:
+        return Start(self.count)
+
+    def sample(self) -> Sample:
+        return Sample(_begin, (self.count,))
+
+
+def _begin(h: Any, count: int) -> Any:
+    return jnp.pad(h[:, None], ((0, 0), (0, count - 1), (0, 0)))
 
 
 def _embed(h: Any, axis: int, start: int, total: int) -> Any:

@@ -7,7 +7,7 @@ over matching positions of a matched table need matched tables; a map on one sid
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from ntkc.ir.geometry import Geometry, GlobalPool, Grid, Select
+from ntkc.ir.geometry import Geometry, GlobalPool, Grid, Select, Start
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.recursion import SAME, Equation, Recursion, Step, given_symbol, map_name, of_self
 
@@ -143,7 +143,7 @@ class Forms:
             name = value.func.__name__
             if name == "flat_mean":
                 return 0, 0
-            if name.startswith(("global_pool", "select", "pool", "resample", "attention", "aggregate", "window")):
+            if name.startswith(("global_pool", "select", "pool", "resample", "attention", "aggregate", "start", "window")):
                 left, right = self.ranks_of(value.args[-1])
                 lost = self._lost.get(map_name(name), 0)
                 return left - lost * (not name.endswith("_right")), right - lost * (not name.endswith("_left"))
@@ -166,6 +166,8 @@ def _lost(geometry: Geometry | MixingMatrix, grids: tuple[Grid, ...]) -> int:
     """How many axes a map takes away."""
     if isinstance(geometry, GlobalPool):
         return max(map(len, grids))
+    if isinstance(geometry, Start):
+        return -1
     return geometry.dropped if isinstance(geometry, Select) else 0
 
 

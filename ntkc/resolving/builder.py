@@ -25,7 +25,7 @@ from ntkc.ir.network import (
     VectorNode,
     WeightedNode,
 )
-from ntkc.layers.join import axis_names
+from ntkc.layers.join import Begin, axis_names
 from ntkc.resolving.nodes import Place
 from ntkc.resolving.parameterization import Parameterization
 from ntkc.resolving.problem import fail
@@ -174,6 +174,15 @@ class Builder(Parameterization):
     def carried(self, loop: int, slot: int, law: Law, place: Place, width: int | None, span: Span) -> sp.Expr:
         """What a loop carries, at the start of a turn or step."""
         return self._add(CarriedNode(loop, slot, self._origin(span)), law, place, width)
+
+    def begun(self, count: int, value: sp.Expr, span: Span) -> sp.Expr:
+        """A vector as the first state of a scan."""
+        operand = self.materialize(value, span)
+        self._need_numbers(operand, span)
+        if self.laws[operand] is Law.DATA:
+            self._refuse(self.reads(value)[0], span, mixed=True)
+        node = PositionalNode(Begin(count), operand, self._origin(span))
+        return self._add(node, self.laws[operand], Place((count,)), self.widths[operand])
 
     def item(self, loop: int, value: sp.Expr, span: Span) -> sp.Expr:
         """A sequence at the step of a scan."""

@@ -131,16 +131,16 @@ class Loops(Expressions):
             fail("not-a-sequence", "`scan` walks a sequence", scan.sequence.span, "this value is none")
         if place.grid[0] is None:
             fail("bad-positions", "`scan` needs to know the length", scan.sequence.span, "write it in the input's type")
-        for state in scan.states:
-            if self.value(state.value, scope) != 0:
-                fail("not-supported-yet", "not supported yet: a state that does not start from 0", state.value.span)
         names = [state.name.id for state in scan.states]
+        starts = [self._start(state, int(place.grid[0]), scope) for state in scan.states]
         parent = self.builder.loop
 
         def enter(loop: int, kinds: list[Kind], inner: Scope) -> None:
-            for slot, (name, (law, width)) in enumerate(zip(names, kinds, strict=True)):
-                inner.names[name] = self.builder.carried(loop, slot, law, replace(place, scan=loop), width, scan.span)
             inner.names[scan.item.id] = self.builder.item(loop, sequence, scan.span)
+            for slot, (name, start, (law, width)) in enumerate(zip(names, starts, kinds, strict=True)):
+                carried = self.builder.carried(loop, slot, law, replace(place, scan=loop), width, scan.span)
+                begun = 0 if start is None else self.builder.item(loop, start, scan.span)
+                inner.names[name] = carried + begun
 
         loop, following = self._settled(
             scan.body, names, [(Law.GAUSSIAN, None)] * len(names), scope, scan.span, enter, widen=True
@@ -148,6 +148,20 @@ class Loops(Expressions):
         slots = tuple(Slot(name, -1, f) for name, f in zip(names, following, strict=True))
         self.builder.close_loop(loop, int(place.grid[0]), slots, parent, scan.span, scan=True)
         return self.builder.final(loop, 0, following[0], scan.span)
+
+    def _start(self, state: ast.Keyword, count: int, scope: Scope) -> sp.Expr | None:
+        """The first state at the first step and zero at the others; nothing where it starts from 0."""
+        value = self.value(state.value, scope)
+        if value == 0:
+            return None
+        if not self.builder.reads(value):
+            label, help = "it is a number other than 0", "start from 0, or from a vector such as `dense(y)` of another input"
+            fail("bad-start", f"`{state.name.id}` cannot start from a number", state.value.span, label, help)
+        place = self.builder.place(value)
+        if place.grid or place.scan is not None:
+            label = "this value has positions; pool or index it first"
+            fail("bad-start", f"`{state.name.id}` starts from one vector", state.value.span, label)
+        return self.builder.begun(count, value, state.value.span)
 
 
 def defines(statement: ast.Statement) -> list[str]:

@@ -177,5 +177,8 @@ def _settled(turn, state):
     for _ in range(3):
         after = jax.eval_shape(turn, state)
         pairs = [(jnp.asarray(v), s) for v, s in zip(state, after, strict=True)]
-        state = tuple(jnp.broadcast_to(v.astype(jnp.promote_types(v.dtype, s.dtype)), s.shape) for v, s in pairs)
+        state = tuple(
+            jnp.broadcast_to(v.astype(jnp.promote_types(v.dtype, s.dtype)), jnp.broadcast_shapes(v.shape, s.shape))
+            for v, s in pairs
+        )
     return state, lambda s: tuple(jnp.broadcast_to(jnp.asarray(v, w.dtype), w.shape) for v, w in zip(s, state, strict=True))

@@ -123,6 +123,12 @@ def _shifted(x, axis):
     return lax.pad(x, jnp.zeros((), x.dtype), widths)
 
 
+def _started(x, first, count):
+    """A new axis of so many positions: x at the first of them, zero at the others."""
+    widths = [(0, count - 1 if axis == first else 0, 0) for axis in range(x.ndim + 1)]
+    return lax.pad(jnp.expand_dims(x, first), jnp.zeros((), x.dtype), widths)
+
+
 def _zeros(like, *shape):
     """A table or moment before the first step."""
     return jnp.zeros(shape, like.dtype)
