@@ -34,7 +34,10 @@ def diagnosed(text: str) -> None:
     try:
         compile_source(Source("net.arch", text))
     except ArchError as error:
-        assert all(d.code and d.message for d in error.diagnostics)
+        found = error.diagnostics
+    else:
+        found = ()
+    assert all(d.code and d.message for d in found)
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=QUIET, derandomize=True)
