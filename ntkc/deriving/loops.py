@@ -64,8 +64,7 @@ class Loops(Positions):
 
     def _scanned(self, kind: str, p: int, q: int, side: str) -> sp.Expr:
         """A moment of what a scan carries: the table of the scan's values, moved by one position on the sides carried."""
-        nodes = [self.network.nodes[i] for i in (p, q)]
-        loop = max(n.loop for n in nodes if isinstance(n, CarriedNode | FinalNode) and self.network.loops[n.loop].scan)
+        nodes, loop = [self.network.nodes[i] for i in (p, q)], self._scan_of(p, q)
         bases = [self._base(i, loop) for i in (p, q)]
         moved = [isinstance(n, CarriedNode) and n.loop == loop for n in nodes]
         if kind != "m" and side != CROSS and moved[0] != moved[1]:
@@ -83,6 +82,11 @@ class Loops(Positions):
             if moved[i]:
                 symbol = sp.Function(f"{name}_{end}")(self.masked_end(symbol, (p, q)[i], end, ""))
         return symbol
+
+    def _scan_of(self, p: int, q: int) -> int:
+        """The later one of the scans that two nodes are values of."""
+        nodes = [self.network.nodes[i] for i in (p, q)]
+        return max(n.loop for n in nodes if isinstance(n, CarriedNode | FinalNode) and self.network.loops[n.loop].scan)
 
     def _base(self, index: int, loop: int) -> int:
         node = self.network.nodes[index]

@@ -37,7 +37,8 @@ class Rules(Loops, Nonlinear):
             return self._memo[key]
         if kind == "m" and (self.network.laws[p] is Law.GAUSSIAN or isinstance(self.network.nodes[p], WeightedNode)):
             return sp.S.Zero
-        if (self.network.scanned(p) or self.network.scanned(q)) and (kind == "m" or self.sources[p] & self.sources[q]):
+        scanned = (self.network.scanned(p) or self.network.scanned(q)) and (kind == "m" or self.sources[p] & self.sources[q])
+        if scanned and not self._follows(p, q):
             self._memo[key] = self._scanned(kind, p, q, side)
             return self._memo[key]
         if (loop := self._loop_of(p, q)) is not None and (kind == "m" or self.sources[p] & self.sources[q]):
@@ -53,6 +54,15 @@ class Rules(Loops, Nonlinear):
         if key not in self._memo:  # a loop's state may have demanded it on the way
             self._memo[key] = self._record(key, value, rule, premises)
         return self._memo[key]
+
+    def _follows(self, p: int, q: int) -> bool:
+        """Whether one of the two stands after the scan of the other; then it has to be taken apart first."""
+        loop = self._scan_of(p, q)
+        after = [i for i in (p, q) if self._after(i, loop)]
+        for i in after:
+            if not isinstance(self.network.nodes[i], CombineNode | PositionalNode | MapNode | ConcatNode | ItemNode):
+                raise Underivable(i, "this value is correlated with a scan before it through weights that both use")
+        return bool(after)
 
     def _second(self, p: int, q: int, side: str) -> Finding:
         first, second = ends(side)
