@@ -70,6 +70,8 @@ class Loops(Positions):
         if kind != "m" and side != CROSS and moved[0] != moved[1]:
             return own(self.second(p, q, CROSS))
         symbol, result = self._table(kind, bases[0], bases[1], side, loop)
+        if symbol == 0:
+            return symbol
         if not any(moved):
             inside = any(self.network.inside(n.origin.loop, loop) for n in nodes)
             return symbol if inside else result
@@ -108,9 +110,12 @@ class Loops(Positions):
             symbol, result = (self._symbol((kind, p, q, side), ending) for ending in ("_before", "_end"))
             self._memo[key] = symbol
             after = self._moment(kind, (p, q), side)
+            if kind == "m" and after == 0:  # of an odd function, say
+                self._memo[key] = sp.S.Zero
+                return sp.S.Zero, sp.S.Zero
             sizes = [self.network.grids[i][0] for i in ((p, q) if side == CROSS else (p,))]
             start = self._data(*self._any_input(), side)
             initial = zeros(start, *map(sp.Integer, sizes))
             self.scopes[loop].states.append(State(symbol, initial, after, result, (kind, p, q, side)))
         symbol = self._memo[key]
-        return symbol, self._symbol((kind, p, q, side), "_end")
+        return (symbol, symbol) if symbol == 0 else (symbol, self._symbol((kind, p, q, side), "_end"))

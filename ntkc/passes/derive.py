@@ -13,7 +13,7 @@ from ntkc.deriving.tables import with_tables
 from ntkc.diagnostics import ArchError, Diagnostic
 from ntkc.gaussian.slope import Discontinuous
 from ntkc.ir.network import InputNode, Loop, Network
-from ntkc.ir.recursion import Equation, GivenArray, LoopStep, Output, PositionMap, Recursion, State, Step
+from ntkc.ir.recursion import Equation, GivenArray, LoopStep, Output, PositionMap, Recursion, State, Step, at_second
 
 Moment = TypeVar("Moment", Equation, State)
 
@@ -86,7 +86,10 @@ def _with_own(moment: Moment, own: dict[int, sp.Expr]) -> Moment:
 
 
 def _writes(step: Step) -> set[sp.Symbol]:
-    return {step.symbol} if isinstance(step, Equation) else {state.result for state in step.states}
+    """A moment at x stands for the same at x', too."""
+    moments = [step] if isinstance(step, Equation) else step.states
+    names = {m.symbol if isinstance(m, Equation) else m.result: m.pair[3] for m in moments}
+    return {*names, *(at_second(symbol) for symbol, side in names.items() if side == FIRST)}
 
 
 def _reads(step: Step) -> set[sp.Symbol]:
