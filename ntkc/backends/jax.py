@@ -1,7 +1,7 @@
 """Program -> a self-contained JAX module: this architecture's own functions, then what it needs of the prelude."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import TypeAlias
 
@@ -16,8 +16,9 @@ from ntkc.backends.printer import text
 from ntkc.gaussian.series import NODES, VARIANCES, Series
 from ntkc.gaussian.terms import Z
 from ntkc.ir.layer import MixingMatrix
-from ntkc.ir.program import Assign, Curve, Definition, For, Instruction, Program
-from ntkc.ir.recursion import Data, given_symbol, map_name, of_self
+from ntkc.ir.program import Assign, Curve, Definition, For, Instruction, Program, above, beside, corner
+from ntkc.ir.recursion import Data, at_second, given_symbol, map_name, of_self
+from ntkc.lowering.prune import reads
 
 IMPORTS = """import math
 from functools import partial
@@ -225,6 +226,8 @@ def _block(
             yield _assignment(instruction, indent, extra)
         elif turns is None:
             yield from _scan(instruction, indent, extra, exports)
+        elif instruction.cells is not None:
+            yield from _cells(instruction, indent, extra, exports, turns)
         else:
             yield from _for(instruction, indent, extra, exports, turns, layout)
 
@@ -251,6 +254,34 @@ def _scan(loop: For, indent: str, extra: dict[str, list[str]], exports: Exports)
     results = "".join(f"{c.result}, " for c in loop.carries).rstrip()
     kept = f"(loop{loop.index}{nested})" if nested else f"loop{loop.index}"
     yield f"{indent}({results}), {kept} = _stack({loop.count}, turn{loop.index}, ({initial}))"
+
+
+def _cells(loop: For, indent: str, extra: dict[str, list[str]], exports: Exports, turns: str) -> Iterator[str]:
+    """A scan over the cells of tables: what it reads is handed on by rows and columns."""
+    assert loop.cells is not None
+    inner = indent + "    "
+    mine = exports[loop.index + 1] if loop.index + 1 < len(exports) else ()
+    yield from _unpack(mine, loop.index + 1, f"{turns}, -1", indent, "pairs")
+    read = {s for i in loop.body for s in reads(i)} | {s for c in loop.carries for s in c.following.free_symbols}
+    tables = [s for s in loop.cells.tables if s in read]
+    firsts = [s for s in loop.cells.moments if s in read]
+    seconds = [s for s in map(at_second, loop.cells.moments) if s in read]
+    yield f"{indent}def cell{loop.index}(above, beside, corner, tables, firsts, seconds, here):"
+    for name, neighbour in (("above", above), ("beside", beside), ("corner", corner)):
+        yield f"{inner}{_tuple(neighbour(c.symbol) for c in loop.carries)} = {name}"
+    for name, symbols in (("tables", tables), ("firsts", firsts), ("seconds", seconds)):
+        if symbols:
+            yield f"{inner}{_tuple(symbols)} = {name}"
+    yield f"{inner}same_cell = same and here"
+    yield from _block(loop.body, inner, extra, exports, turns, "pairs")
+    yield f"{inner}return ({_tuple(_text(c.following, extra) for c in loop.carries)})"
+    count = f"{loop.cells.count}, {len(loop.carries)}, {tables[0] if tables else firsts[0]}.dtype"
+    handed = ", ".join(f"({_tuple(symbols)})" for symbols in (tables, firsts, seconds))
+    yield f"{indent}{_tuple(c.result for c in loop.carries)} = _by_cells(cell{loop.index}, {count}, {handed})"
+
+
+def _tuple(items: Iterable[object]) -> str:
+    return "".join(f"{item}, " for item in items).rstrip()
 
 
 def _for(loop: For, indent: str, extra: dict[str, list[str]], exports: Exports, turns: str, layout: str) -> Iterator[str]:

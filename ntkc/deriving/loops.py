@@ -85,6 +85,10 @@ class Loops(Positions):
                 symbol = sp.Function(f"{name}_{end}")(self.masked_end(symbol, (p, q)[i], end, ""))
         return symbol
 
+    def _used(self, symbol: sp.Symbol) -> bool:
+        """Whether an equation reads a symbol."""
+        return any(symbol in e.value.free_symbols for scope in self.scopes.values() for e in scope.equations)
+
     def _scan_of(self, p: int, q: int) -> int:
         """The later one of the scans that two nodes are values of."""
         nodes = [self.network.nodes[i] for i in (p, q)]
@@ -110,7 +114,7 @@ class Loops(Positions):
             symbol, result = (self._symbol((kind, p, q, side), ending) for ending in ("_before", "_end"))
             self._memo[key] = symbol
             after = self._moment(kind, (p, q), side)
-            if kind == "m" and after == 0:  # of an odd function, say
+            if kind == "m" and after == 0 and not self._used(symbol):  # of an odd function, say
                 self._memo[key] = sp.S.Zero
                 return sp.S.Zero, sp.S.Zero
             sizes = [self.network.grids[i][0] for i in ((p, q) if side == CROSS else (p,))]

@@ -34,15 +34,46 @@ class Carry:
     result: sp.Symbol
 
 
+def above(table: sp.Symbol) -> sp.Symbol:
+    """The cell (t - 1, r) of a table that a scan carries."""
+    return sp.Symbol(f"{table.name}_above", real=True)
+
+
+def beside(table: sp.Symbol) -> sp.Symbol:
+    """The cell (t, r - 1)."""
+    return sp.Symbol(f"{table.name}_beside", real=True)
+
+
+def corner(table: sp.Symbol) -> sp.Symbol:
+    """The cell (t - 1, r - 1)."""
+    return sp.Symbol(f"{table.name}_corner", real=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """A loop over the cells (t, r) of tables: those from outside that it may read, and the moments of x by t, which have
+    counterparts of x' by r."""
+
+    count: int
+    tables: tuple[sp.Symbol, ...]
+    moments: tuple[sp.Symbol, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class For:
-    """Loops of the sample part and of the pair part with the same index are turns of the same loop."""
+    """Loops of the sample part and of the pair part with the same index are turns of the same loop. With `cells` the body is of
+    one cell, and a carry's symbol is read by its neighbours `above`, `beside` and `corner`, which start from 0."""
 
     index: int
     count: int
     carries: tuple[Carry, ...]
     body: "tuple[Instruction, ...]"
     span: Span | None = field(default=None, compare=False, repr=False)
+    cells: Cells | None = None
+
+    def reads_of(self, carry: Carry) -> set[sp.Symbol]:
+        """The names by which the body reads a carry."""
+        return {carry.symbol, *(f(carry.symbol) for f in (above, beside, corner))} if self.cells else {carry.symbol}
 
 
 Instruction: TypeAlias = Assign | For

@@ -10,6 +10,7 @@ from ntkc.gaussian.price import Expectation
 from ntkc.ir.intrinsics import ratio
 from ntkc.ir.program import Assign, Carry, For, Instruction
 from ntkc.ir.recursion import Dual, Equation, LoopStep, Recursion, State, Step, zeros
+from ntkc.lowering.cells import SAME_CELL, NotCellwise, cells, cellwise, where_here
 from ntkc.lowering.forms import FULL, MATCHED, Forms
 from ntkc.lowering.homogeneous import Homogeneous, homogeneous
 from ntkc.lowering.sides import Sides
@@ -126,6 +127,8 @@ class Moments:
 
     def _for(self, step: LoopStep, kind: str, place: int) -> list[Instruction]:
         states = [s for s in step.states if s.pair[3] == kind]
+        if kind == "12" and (loop := self._by_cells(step, tuple(states))) is not None:
+            return [loop]
         body = self.run(step.body, kind, step.index)
         before: list[Instruction] = []
         carries = []
@@ -139,6 +142,34 @@ class Moments:
             body += inner
             carries.append(Carry(state.symbol, initial, following, state.result))
         return [*before, For(step.index, step.count, tuple(carries), tuple(body), step.span)]
+
+    def _by_cells(self, step: LoopStep, states: tuple[State, ...]) -> For | None:
+        """A scan cell by cell, where it reads neighbouring cells only."""
+        known, places = dict(self._known), {i: Place({}, list(p.extra)) for i, p in self.places.items()}
+        self.places.setdefault(step.index, Place()).angles.clear()
+        try:
+            tables = frozenset(s.symbol for s in states)
+            body = [
+                i for e in step.body if isinstance(e, Equation) and e.pair[3] == "12" for i in self._cell(e, tables, step.index)
+            ]
+            carries = tuple(Carry(s.symbol, sp.S.Zero, cellwise(s.following, tables), s.result) for s in states)
+            found = cells(step, states, self.forms)
+        except NotCellwise:
+            self._known, self.places = known, places
+            return None
+        return For(step.index, step.count, carries, tuple(body), step.span, found)
+
+    def _cell(self, step: Equation, tables: frozenset[sp.Symbol], place: int) -> list[Instruction]:
+        self._twins.add(step)
+        value, found = cellwise(self._twins.shorter(step), tables), list[Instruction]()
+        for call in sorted((c for c in value.atoms(AppliedUndef) if self._curve(c)), key=str):
+            assigns, replaced = self._kinked(call, FULL, (0, 0), place)
+            found += assigns
+            value = value.xreplace({call: replaced})
+        value = self._hoisted(value, place)
+        if step.own is not None:
+            value = where_here(SAME_CELL, step.own, value)
+        return [*found, Assign(step.symbol, value, None, step.span)]
 
     def _like(self, state: State, states: list[State], form: str) -> sp.Expr:
         """A table of the same positions as a state that starts from 0."""

@@ -1,6 +1,7 @@
 """What nobody reads is not computed."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
@@ -76,7 +77,7 @@ def _loop(loop: For, needed: set[sp.Basic]) -> For | None:
         wanted = {s for c in carries for s in c.following.free_symbols}
         body = prune(loop.body, wanted | needed)
         read = wanted.union(*(reads(inner) for inner in body))
-        more = tuple(c for c in loop.carries if c in carries or c.symbol in read | needed)
+        more = tuple(c for c in loop.carries if c in carries or loop.reads_of(c) & (read | needed))
         if more == carries:
-            return For(loop.index, loop.count, carries, body, loop.span) if carries or body else None
+            return replace(loop, carries=carries, body=body) if carries or body else None
         carries = more

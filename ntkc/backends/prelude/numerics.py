@@ -161,6 +161,32 @@ def _repeat(count, body, state):
     return lax.fori_loop(0, count, lambda i, s: settled(body(i, s)), state)
 
 
+def _by_cells(cell, count, states, dtype, tables, firsts, seconds):
+    """Tables (count, count) by a function of one cell (t, r) of them, of the cells above (t - 1, r), beside (t, r - 1) and at the
+    corner of both, all 0 before the first step. It reads entries (t, r) of other tables, moments of x at t and of x' at r."""
+
+    def row(above, xs):
+        t, at_t, first = xs
+        corners = [jnp.concatenate([jnp.zeros(1, dtype), v[:-1]]) for v in above]
+
+        def column(beside, ys):
+            r, at, second, up, corner = ys
+            found = cell(up, beside, corner, at, first, second, t == r)
+            found = tuple(jnp.asarray(v, dtype) for v in found)
+            return found, found
+
+        start = (jnp.zeros((), dtype),) * states
+        _, found = lax.scan(column, start, (jnp.arange(count), at_t, seconds, above, corners))
+        return found, found
+
+    return lax.scan(row, (jnp.zeros(count, dtype),) * states, (jnp.arange(count), tables, firsts))[1]
+
+
+def _where(condition, x, y):
+    """`jnp.where`, decided at once where the condition is known."""
+    return (x if condition else y) if isinstance(condition, bool) else jnp.where(condition, x, y)
+
+
 def _stack(count, body, state):
     """`lax.scan` over turns, with a state of the shapes and types that a turn gives it."""
     state, settled = _settled(lambda s: body(s, None)[0], state)
