@@ -224,10 +224,10 @@ def _block(
                 yield heading
         if isinstance(instruction, Assign):
             yield _assignment(instruction, indent, extra)
-        elif turns is None:
-            yield from _scan(instruction, indent, extra, exports)
         elif instruction.cells is not None:
             yield from _cells(instruction, indent, extra, exports, turns)
+        elif turns is None:
+            yield from _scan(instruction, indent, extra, exports)
         else:
             yield from _for(instruction, indent, extra, exports, turns, layout)
 
@@ -248,7 +248,7 @@ def _scan(loop: For, indent: str, extra: dict[str, list[str]], exports: Exports)
         yield f"{inner}{names} = state"
     yield from _block(loop.body, inner, extra, exports, None, "")
     following = "".join(f"{_text(c.following, extra)}, " for c in loop.carries).rstrip()
-    nested = "".join(f", loop{i.index}" for i in loop.body if isinstance(i, For))
+    nested = "".join(f", loop{i.index}" for i in loop.body if isinstance(i, For) and not i.cells)
     yield f"{inner}return ({following}), (({''.join(f'{n}, ' for n in exports[loop.index + 1]).rstrip()}){nested})"
     initial = "".join(f"{_text(c.initial, extra)}, " for c in loop.carries).rstrip()
     results = "".join(f"{c.result}, " for c in loop.carries).rstrip()
@@ -256,12 +256,13 @@ def _scan(loop: For, indent: str, extra: dict[str, list[str]], exports: Exports)
     yield f"{indent}({results}), {kept} = _stack({loop.count}, turn{loop.index}, ({initial}))"
 
 
-def _cells(loop: For, indent: str, extra: dict[str, list[str]], exports: Exports, turns: str) -> Iterator[str]:
+def _cells(loop: For, indent: str, extra: dict[str, list[str]], exports: Exports, turns: str | None) -> Iterator[str]:
     """A scan over the cells of tables: what it reads is handed on by rows and columns."""
     assert loop.cells is not None
     inner = indent + "    "
     mine = exports[loop.index + 1] if loop.index + 1 < len(exports) else ()
-    yield from _unpack(mine, loop.index + 1, f"{turns}, -1", indent, "pairs")
+    if turns is not None:
+        yield from _unpack(mine, loop.index + 1, f"{turns}, -1", indent, "pairs")
     read = {s for i in loop.body for s in reads(i)} | {s for c in loop.carries for s in c.following.free_symbols}
     tables = [s for s in loop.cells.tables if s in read]
     firsts = [s for s in loop.cells.moments if s in read]
@@ -272,11 +273,12 @@ def _cells(loop: For, indent: str, extra: dict[str, list[str]], exports: Exports
     for name, symbols in (("tables", tables), ("firsts", firsts), ("seconds", seconds)):
         if symbols:
             yield f"{inner}{_tuple(symbols)} = {name}"
-    yield f"{inner}same_cell = same and here"
+    yield f"{inner}same_cell = {'here' if turns is None else 'same and here'}"
     yield from _block(loop.body, inner, extra, exports, turns, "pairs")
     yield f"{inner}return ({_tuple(_text(c.following, extra) for c in loop.carries)})"
-    count = f"{loop.cells.count}, {len(loop.carries)}, {tables[0] if tables else firsts[0]}.dtype"
-    handed = ", ".join(f"({_tuple(symbols)})" for symbols in (tables, firsts, seconds))
+    given = (tables, firsts, seconds) if turns is not None else (tables, *([s.name[:-2] for s in m] for m in (firsts, seconds)))
+    count = f"{loop.cells.count}, {len(loop.carries)}, {(given[0] or given[1])[0]}.dtype"
+    handed = ", ".join(f"({_tuple(symbols)})" for symbols in given)
     yield f"{indent}{_tuple(c.result for c in loop.carries)} = _by_cells(cell{loop.index}, {count}, {handed})"
 
 

@@ -8,7 +8,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from ntkc.ir.program import Cells, above, beside, corner
-from ntkc.ir.recursion import SAME, Equation, LoopStep, State, Step, matching
+from ntkc.ir.recursion import SAME, Equation, LoopStep, State, matching
 from ntkc.lowering.forms import Forms
 
 HERE = sp.Symbol("here")
@@ -53,20 +53,20 @@ def _moved(value: sp.Expr) -> frozenset[str]:
     return inner | {end}
 
 
-def cells(step: LoopStep, states: tuple[State, ...], forms: Forms) -> Cells:
+def cells(step: LoopStep, states: tuple[State, ...], kind: str, forms: Forms) -> Cells:
     """What a loop's cells read from outside: tables by both steps, moments of x by t and of x' by r."""
     if any(isinstance(inner, LoopStep) for inner in step.body) or not all(s.initial.func.__name__ == "_zeros" for s in states):
         raise NotCellwise
-    mine = {s.symbol for s in states} | set(_writes(step.body))
+    inner = {e.symbol for e in step.body if isinstance(e, Equation) and e.pair[3] == kind}
+    alone = {s for e in step.body if isinstance(e, Equation) and e.pair[3] == "1" for s in e.value.free_symbols}
+    if not states or (kind == "11" and inner & alone):
+        raise NotCellwise
+    mine = inner | {s.symbol for s in states}
     full = tuple(s for s, ranks in forms.pairs.items() if all(ranks) and s not in mine)
     if any(sum(forms.pairs[s]) == 1 for s in _reads(step) if s in forms.pairs):
         raise NotCellwise
     count = int(states[0].initial.args[1])
     return Cells(count, full, tuple(s for s, rank in forms.owns.items() if rank == 1))
-
-
-def _writes(body: tuple[Step, ...]) -> list[sp.Symbol]:
-    return [inner.symbol for inner in body if isinstance(inner, Equation) and inner.pair[3] == "12"]
 
 
 def _reads(step: LoopStep) -> set[sp.Basic]:

@@ -1,7 +1,7 @@
 """The pair part on second moments themselves: sums of any sign, tables over positions. Kinked functions still go by the angle,
 which is read off the moments, so near duplicates want float64."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
@@ -127,8 +127,8 @@ class Moments:
 
     def _for(self, step: LoopStep, kind: str, place: int) -> list[Instruction]:
         states = [s for s in step.states if s.pair[3] == kind]
-        if kind == "12" and (loop := self._by_cells(step, tuple(states))) is not None:
-            return [loop]
+        if (loop := self._by_cells(step, tuple(states), kind)) is not None:
+            return [loop] if kind == "12" else [_settling(loop, states)]
         body = self.run(step.body, kind, step.index)
         before: list[Instruction] = []
         carries = []
@@ -143,17 +143,16 @@ class Moments:
             carries.append(Carry(state.symbol, initial, following, state.result))
         return [*before, For(step.index, step.count, tuple(carries), tuple(body), step.span)]
 
-    def _by_cells(self, step: LoopStep, states: tuple[State, ...]) -> For | None:
+    def _by_cells(self, step: LoopStep, states: tuple[State, ...], kind: str) -> For | None:
         """A scan cell by cell, where it reads neighbouring cells only."""
         known, places = dict(self._known), {i: Place({}, list(p.extra)) for i, p in self.places.items()}
         self.places.setdefault(step.index, Place()).angles.clear()
         try:
             tables = frozenset(s.symbol for s in states)
-            body = [
-                i for e in step.body if isinstance(e, Equation) and e.pair[3] == "12" for i in self._cell(e, tables, step.index)
-            ]
+            equations = [e for e in step.body if isinstance(e, Equation) and e.pair[3] == kind]
+            body = [i for e in equations for i in self._cell(e, tables, step.index)]
             carries = tuple(Carry(s.symbol, sp.S.Zero, cellwise(s.following, tables), s.result) for s in states)
-            found = cells(step, states, self.forms)
+            found = cells(step, states, kind, self.forms)
         except NotCellwise:
             self._known, self.places = known, places
             return None
@@ -177,3 +176,13 @@ class Moments:
         if not twins:
             raise NotImplementedError(f"{state.symbol} starts from 0 and nothing has its positions")
         return self.forms.rewritten(twins[0].initial, form, self.forms.pairs[state.symbol])
+
+
+def _settling(loop: For, states: list[State]) -> For:
+    """Tables of x with itself, whose variances come from their own diagonal: once the variance at t is right, a sweep over all
+    cells makes row t right, and the one after that the variance at t + 1."""
+    assert loop.cells is not None
+    now = {c.result: sp.Symbol(f"{c.result}_now", real=True) for c in loop.carries}
+    sweep = replace(loop, carries=tuple(replace(c, result=now[c.result]) for c in loop.carries))
+    carries = tuple(Carry(s.symbol, s.initial, now[s.result], s.result) for s in states)
+    return For(loop.index, 2 * loop.cells.count, carries, (sweep,), loop.span)

@@ -7,6 +7,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from ntkc.ir.program import Assign, For, Instruction
+from ntkc.ir.recursion import at_second
 
 
 def reads(instruction: Instruction) -> set[sp.Basic]:
@@ -15,7 +16,8 @@ def reads(instruction: Instruction) -> set[sp.Basic]:
         diagonal = instruction.on_diagonal.free_symbols if instruction.on_diagonal is not None else set()
         return set(instruction.value.free_symbols) | diagonal
     carried = {s for c in instruction.carries for s in (c.initial.free_symbols | c.following.free_symbols)}
-    return carried.union(*(reads(inner) for inner in instruction.body))
+    found = carried.union(*(reads(inner) for inner in instruction.body))
+    return found | ({m for m in instruction.cells.moments if at_second(m) in found} if instruction.cells else set())
 
 
 def calls(instruction: Instruction) -> set[sp.Basic]:

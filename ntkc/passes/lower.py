@@ -114,8 +114,8 @@ def _sample(chosen: Choice, read: set[sp.Basic], exports: dict[int, list[sp.Symb
 
 def _own(chosen: Choice, steps: tuple[Step, ...], tables: list[Instruction], place: int) -> list[Instruction]:
     """Equations at x alone, those of the tables of x with itself, and what the pair part asks for besides."""
-    found: list[Instruction] = [t for t in tables if isinstance(t, Assign)]
-    loops = {t.index: t for t in tables if isinstance(t, For)}
+    found: list[Instruction] = [t for t in tables if isinstance(t, Assign) or t.cells]
+    loops = {t.index: t for t in tables if isinstance(t, For) and not t.cells}
     for step in steps:
         if isinstance(step, Equation):
             if step.pair[3] == "1":
@@ -127,7 +127,8 @@ def _own(chosen: Choice, steps: tuple[Step, ...], tables: list[Instruction], pla
             Carry(s.symbol, _matched(chosen, s.initial, s.pair), _matched(chosen, s.following, s.pair), s.result) for s in own
         )
         body = _own(chosen, step.body, list(inner.body) if inner else [], step.index)
-        found.append(For(step.index, step.count, (*carries, *(inner.carries if inner else ())), tuple(ordered(body)), step.span))
+        count = inner.count if inner else step.count
+        found.append(For(step.index, count, (*carries, *(inner.carries if inner else ())), tuple(ordered(body)), step.span))
     return [*found, *chosen.extra.get(place, [])]
 
 
@@ -146,6 +147,8 @@ def _one_sided(instruction: Instruction, sides: Sides) -> Instruction:
 
     if isinstance(instruction, Assign):
         return Assign(instruction.symbol, same(instruction.value), None, instruction.span)
+    if instruction.cells:
+        return instruction  # x stands on both sides, at different steps
     carries = tuple(Carry(c.symbol, same(c.initial), same(c.following), c.result) for c in instruction.carries)
     return replace(instruction, carries=carries, body=tuple(ordered([_one_sided(i, sides) for i in instruction.body])))
 
@@ -154,7 +157,7 @@ def _collect(body: tuple[Instruction, ...], place: int, needed: set[sp.Basic], e
     mine = exports.setdefault(place, [])
     mine += [s for s in writes(body) if s in needed]
     for instruction in body:
-        if isinstance(instruction, For):
+        if isinstance(instruction, For) and not instruction.cells:
             exports[instruction.index] = [c.symbol for c in instruction.carries if c.symbol in needed]
             _collect(instruction.body, instruction.index, needed, exports)
 
@@ -165,6 +168,8 @@ def _bare(instruction: Instruction, sides: Sides) -> Instruction:
 
     if isinstance(instruction, Assign):
         return Assign(name(instruction.symbol), name(instruction.value), None, instruction.span)
+    if instruction.cells:
+        return instruction
     carries = tuple(Carry(*(name(x) for x in (c.symbol, c.initial, c.following, c.result))) for c in instruction.carries)
     return For(instruction.index, instruction.count, carries, tuple(_bare(i, sides) for i in instruction.body), instruction.span)
 
