@@ -9,7 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ntkc.backends.jax import emit
+from ntkc.backends.jax import emit, emit_finite
+from ntkc.diagnostics import ArchError, Diagnostic
 from ntkc.ir.network import Network
 from ntkc.ir.program import Program
 from ntkc.ir.recursion import Recursion
@@ -19,6 +20,7 @@ from ntkc.passes.lower import lower
 from ntkc.passes.parse import parse
 from ntkc.passes.read import read
 from ntkc.passes.resolve import resolve
+from ntkc.sampling.sampled import Sampled, sampled
 from ntkc.source import Source
 
 DEEPEST = 20_000
@@ -26,15 +28,32 @@ DEEPEST = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Compilation:
-    """Every form that a program took."""
+    """Every form that a program took. Where its expectations are sampled (`option expectation = sampled`) there is no recursion and
+    no program, the code is that of the finite network alone, and the kernels come with a standard error."""
 
     source: Source
     syntax: File
     network: Network
-    recursion: Recursion
-    program: Program
+    derived: tuple[Recursion, Program] | None
     code: str
     overrides: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def recursion(self) -> Recursion:
+        return self.derivation()[0]
+
+    @property
+    def program(self) -> Program:
+        return self.derivation()[1]
+
+    def derivation(self) -> tuple[Recursion, Program]:
+        """What was derived; an error where nothing was."""
+        if self.derived is None:
+            message = f"`{self.network.name}` is sampled: its kernels are not derived, and there is no code of theirs"
+            help = "evaluate it with `ntkc eval`; where all of it closes, leave out `option expectation = sampled`"
+            span = self.network.sampled or self.syntax.span
+            raise ArchError([Diagnostic("sampled", message, span, help=help)])
+        return self.derived
 
     def module(self) -> ModuleType:
         """The emitted code, imported; tracebacks show its lines."""
@@ -48,36 +67,46 @@ class Compilation:
         return sys.modules[name]
 
     def kernel(self, x1: Any, x2: Any = None, **options: Any) -> Any:
-        """`kernel` of the emitted module: a named tuple of `nngp` and `ntk`, each of shape (n1, n2)."""
-        return self.module().kernel(x1, x2, **options)
+        """`kernel` of the emitted module: a named tuple of `nngp` and `ntk`, each of shape (n1, n2); `Sampled` where sampled."""
+        return self.sampled(x1, x2, **options) if self.derived is None else self.module().kernel(x1, x2, **options)
+
+    def sampled(self, x1: Any, x2: Any = None, **options: Any) -> Sampled:
+        """The same by Monte Carlo over `samples=4096` slices of the infinitely wide network, with standard errors; `seed=0`."""
+        return sampled(self.network, x1, x2, **options)
 
     def nngp(self, x1: Any, x2: Any = None, **options: Any) -> Any:
         """The NNGP kernel, (n1, n2)."""
-        return self.module().nngp(x1, x2, **options)
+        return self.kernel(x1, x2, get="nngp", **options).nngp
 
     def ntk(self, x1: Any, x2: Any = None, **options: Any) -> Any:
         """The neural tangent kernel, (n1, n2)."""
-        return self.module().ntk(x1, x2, **options)
+        return self.kernel(x1, x2, get="ntk", **options).ntk
 
     def diagonal(self, x: Any, **options: Any) -> Any:
         """Both kernels of each row with itself, (n,)."""
+        self.derivation()
         return self.module().diagonal(x, **options)
 
 
-def compile_source(source: Source, name: str | None = None, overrides: Mapping[str, str] | None = None) -> Compilation:
+def compile_source(
+    source: Source, name: str | None = None, overrides: Mapping[str, str] | None = None, *, sampled: bool = False
+) -> Compilation:
+    """`sampled` as by `option expectation = sampled` in the file."""
     sys.setrecursionlimit(max(sys.getrecursionlimit(), DEEPEST))  # long programs make deep recursions of small frames
-    return compile_syntax(source, parse(source), name, overrides)
+    return compile_syntax(source, parse(source), name, overrides, sampled=sampled)
 
 
 def compile_syntax(
-    source: Source, syntax: File, name: str | None = None, overrides: Mapping[str, str] | None = None
+    source: Source, syntax: File, name: str | None = None, overrides: Mapping[str, str] | None = None, *, sampled: bool = False
 ) -> Compilation:
     """What follows from the syntax tree."""
-    network = resolve(syntax, name, overrides)  # File -> Network
+    network = resolve(syntax, name, overrides, sampled=sampled)  # File -> Network
+    if network.sampled is not None:
+        return Compilation(source, syntax, network, None, emit_finite(network), dict(overrides or {}))
     recursion = derive(network)  # Network -> Recursion
     program = lower(recursion, network)  # Recursion -> Program
     code = emit(program)  # Program -> text
-    return Compilation(source, syntax, network, recursion, program, code, dict(overrides or {}))
+    return Compilation(source, syntax, network, (recursion, program), code, dict(overrides or {}))
 
 
 def load(path: str | Path, name: str | None = None, **overrides: object) -> Compilation:

@@ -13,10 +13,8 @@ from ntkc.ir.layer import Layer
 
 PLANNED = frozenset(
     [
-        "batch_norm",
         "embedding",
         "aggregate",
-        "max_pool",
     ]
 )
 """Words of the language whose layers are still to come."""

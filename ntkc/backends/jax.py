@@ -16,6 +16,7 @@ from ntkc.backends.printer import text
 from ntkc.gaussian.series import NODES, VARIANCES, Series
 from ntkc.gaussian.terms import Z
 from ntkc.ir.layer import MixingMatrix
+from ntkc.ir.network import InputNode, Network
 from ntkc.ir.program import Assign, Curve, Definition, For, Instruction, Program
 from ntkc.ir.recursion import Data, map_name, of_self
 
@@ -34,12 +35,21 @@ def emit(program: Program) -> str:
     """The text of the module."""
     parts = (_constants, position_maps, _definitions, _sample, _pair)
     own = "\n".join([*(line for part in parts for line in part(program)), *forward(program.network), ""])
-    return "\n".join([_docstring(program), IMPORTS, own]) + library(own, _layer_modules(program))
+    return "\n".join([_docstring(program), IMPORTS, own]) + library(own, _layer_modules(program.network))
 
 
-def _layer_modules(program: Program) -> tuple[ModuleType, ...]:
+def emit_finite(network: Network) -> str:
+    """The text of a module with the finite network alone."""
+    defaults = ", ".join(f'"{p.symbol.name}": {float(p.default)!r}' for p in network.parameters)
+    inputs = tuple((n.name, (*n.type.positions, n.type.channels)) for n in network.nodes if isinstance(n, InputNode))
+    head = f'"""The finite network of `{network.name}`, written by ntkc; its kernels have no closed form and are sampled."""\n'
+    own = "\n".join([f"PARAMS = {{{defaults}}}", f"INPUTS = {inputs!r}", *forward(network), ""])
+    return "\n".join([head, IMPORTS, own]) + library(own, _layer_modules(network), ())
+
+
+def _layer_modules(network: Network) -> tuple[ModuleType, ...]:
     """The files of the layers in use, whose finite-width functions the module needs."""
-    layers = [node.layer for node in program.network.nodes if hasattr(node, "layer")]
+    layers = [node.layer for node in network.nodes if hasattr(node, "layer")]
     return tuple(dict.fromkeys(sys.modules[type(layer).__module__] for layer in layers))
 
 

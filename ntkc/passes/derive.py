@@ -13,6 +13,7 @@ from ntkc.diagnostics import ArchError, Diagnostic
 from ntkc.gaussian.slope import Discontinuous
 from ntkc.ir.network import InputNode, Network
 from ntkc.ir.recursion import Equation, LoopStep, Output, PositionMap, Recursion, State, Step, flat_mean
+from ntkc.resolving.problem import SAMPLE_IT
 
 Moment = TypeVar("Moment", Equation, State)
 
@@ -43,7 +44,7 @@ def _output(rules: Rules, name: str, node: int) -> Output:
 
 def _diagnostic(network: Network, error: Underivable) -> Diagnostic:
     span = network.nodes[error.node].origin.span
-    help = "write it so that each nonlinearity acts on one Gaussian value, or as a sum of products of such"
+    help = "write it so that each nonlinearity acts on one Gaussian value, or as a sum of products of such, or " + SAMPLE_IT
     return Diagnostic("no-closed-form", "the expectation of this value cannot be derived", span, error.reason, help)
 
 

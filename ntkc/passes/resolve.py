@@ -14,12 +14,15 @@ from ntkc.resolving.statements import Statements
 from ntkc.vocabulary import layer_types, scalar_functions
 
 
-def resolve(file: ast.File, name: str | None = None, overrides: Mapping[str, str] | None = None) -> Network:
-    """The network of one `arch` (by default the only one, or the last)."""
+def resolve(
+    file: ast.File, name: str | None = None, overrides: Mapping[str, str] | None = None, *, sampled: bool = False
+) -> Network:
+    """The network of one `arch` (by default the only one, or the last); `sampled` as by `option expectation = sampled`."""
     arch = _choose(file, name)
     scope = Scope()
     problems = _define(file, scope, ())
     builder = Builder()
+    builder.sampled = arch.name.span if sampled else None
     statements = Statements(builder, dict(overrides or {}))
     statements.run(arch.body, scope)
     problems += statements.problems
@@ -45,6 +48,7 @@ def resolve(file: ast.File, name: str | None = None, overrides: Mapping[str, str
         tuple(statements.parameters),
         tuple(statements.outputs),
         named,
+        builder.sampled,
     )
 
 

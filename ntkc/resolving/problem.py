@@ -6,6 +6,9 @@ from ntkc.diagnostics import Diagnostic
 from ntkc.source import Span
 
 
+SAMPLE_IT = "sample it: `option expectation = sampled`"
+
+
 class Problem(Exception):
     """Carries one diagnostic, or none when it only follows from an earlier one."""
 

@@ -1,0 +1,86 @@
+"""Formulas of the network as functions of arrays, hyperparameters at their values; compiled once for all replicates."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import jax
+import numpy as np
+import sympy as sp
+
+from ntkc.backends import matrices
+from ntkc.backends.prelude import numerics
+from ntkc.backends.printer import Printer
+from ntkc.ir.geometry import Linear, Window
+from ntkc.ir.network import NonlinearNode
+from ntkc.ir.sample import Sample
+from ntkc.sampling.value import Array
+
+SQUARE, TANGENT = sp.symbols("S T", real=True)
+NAMESPACE = {"jax": jax, "jnp": jax.numpy, "math": math, **{k: v for k, v in vars(numerics).items() if k.startswith("_")}}
+Pushed: TypeAlias = Callable[[tuple[Array, ...], tuple[Array, ...]], tuple[Array, Array]]
+
+
+class Formulas:
+    """What a formula of the network becomes, kept under what it was made from."""
+
+    def __init__(self, params: Mapping[sp.Symbol, float]) -> None:
+        self.params = dict(params)
+        self._kept: dict[Any, Any] = {}
+
+    def number(self, value: sp.Expr | int | None) -> float:
+        return 0.0 if value is None else float(sp.sympify(value).subs(self.params))
+
+    def linear(self, rule: sp.Expr) -> tuple[float, float, float]:
+        """(constant, factor of S, factor of T) of a layer's rule for K or Theta."""
+        rule = sp.expand(rule)
+        factors = [rule.coeff(symbol, 1) for symbol in (SQUARE, TANGENT)]
+        constant = rule - factors[0] * SQUARE - factors[1] * TANGENT
+        assert not sp.expand(constant).has(SQUARE, TANGENT), f"{rule} is not linear in second moments"
+        return self.number(sp.expand(constant)), self.number(factors[0]), self.number(factors[1])
+
+    def pushed(self, node: NonlinearNode) -> Pushed:
+        """A scalar function with its derivative along the tangents."""
+        key = (node.function, node.symbols)
+        if key not in self._kept:
+            function = node.function.subs(self.params)
+            compiled = sp.lambdify(node.symbols, function, [NAMESPACE], printer=Printer())
+            self._kept[key] = _pushed(compiled)
+        return self._kept[key]  # type: ignore[no-any-return]
+
+    def layered(self, sample: Sample) -> Pushed:
+        """A finite layer without weights, on arrays whose last axis is channels, with its derivative."""
+        key = (sample.function, sample.arguments)
+        if key not in self._kept:
+            arguments = [self.number(a) if isinstance(a, sp.Expr) else a for a in sample.arguments]
+            self._kept[key] = _pushed(lambda h: sample.function(h, *arguments))
+        return self._kept[key]  # type: ignore[no-any-return]
+
+    def matrix(self, geometry: Linear, grid: tuple[int, ...]) -> Array:
+        """Coefficients (out, in) of a linear map over positions."""
+        key = (geometry, grid)
+        if key not in self._kept:
+            self._kept[key] = np.array(matrices.matrix(geometry, grid), dtype=float)
+        return np.asarray(self._kept[key])
+
+    def taps(self, geometry: Window, grid: tuple[int, ...]) -> list[list[int | None]]:
+        """For each tap, which position each output position reads."""
+        key = (geometry, grid)
+        if key not in self._kept:
+            self._kept[key] = matrices.taps(geometry, grid)
+        return self._kept[key]  # type: ignore[no-any-return]
+
+
+def pushed_once(function: Callable[..., Any], values: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
+    """A function and its derivative, not kept."""
+    return _pushed(function)(values, tangents)
+
+
+def _pushed(function: Callable[..., Any]) -> Pushed:
+    push = jax.jit(lambda values, tangents: jax.jvp(function, values, tangents))
+
+    def run(values: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
+        value, tangent = push(values, tangents)
+        return np.asarray(value), np.asarray(tangent)
+
+    return run

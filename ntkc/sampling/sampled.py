@@ -1,0 +1,111 @@
+"""The sampled limit as users call it: kernels with a standard error, from independent replicates."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import sympy as sp
+
+from ntkc.backends.prelude.api import _unwrap
+from ntkc.backends.prelude.checks import _check
+from ntkc.gaussian.slope import Discontinuous, slope
+from ntkc.ir.network import InputNode, Network, NonlinearNode
+from ntkc.sampling.admissible import check_batches, check_samplable
+from ntkc.sampling.formulas import Formulas
+from ntkc.sampling.run import Run
+from ntkc.sampling.value import Array
+
+REPLICATES = 8
+KINDS = ("nngp", "ntk")
+
+
+class Sampled(NamedTuple):
+    """Kernels of shape (n1, n2) by Monte Carlo over `samples` slices, each entry with its standard error; None where not asked
+    for, a dict by name where there are several outputs."""
+
+    nngp: Any
+    ntk: Any
+    nngp_error: Any
+    ntk_error: Any
+    samples: int
+
+
+def sampled(
+    network: Network,
+    x1: Any,
+    x2: Any = None,
+    *,
+    samples: int = 4096,
+    seed: int = 0,
+    get: str | tuple[str, ...] = KINDS,
+    replicates: int = REPLICATES,
+    **params: float,
+) -> Sampled:
+    """NNGP and NTK between the rows of x1 and x2, or of x1 with itself, with no closed form of any expectation.
+
+    The error falls as samples^(-1/2); it is that of the mean over `replicates` independent runs of samples / replicates slices
+    each. Runs of few slices are also biased, by an amount of the order of replicates / samples. Same seed, same numbers.
+    """
+    get = _kinds(network, get)
+    if samples < 2 * replicates or replicates < 2:
+        raise ValueError(f"samples = {samples}: at least two slices for each of {replicates} replicates are needed")
+    check_samplable(network)
+    formulas = Formulas(_hyperparameters(network, params))
+    sizes = tuple((n.name, (*n.type.positions, n.type.channels)) for n in network.nodes if isinstance(n, InputNode))
+    a = _check("x1", x1, sizes)
+    b = () if x2 is None else _check("x2", x2, sizes)
+    batches = (len(a[0]), *(() if x2 is None else (len(b[0]),)))
+    check_batches(network, batches, "ntk" in get)
+    inputs = [np.concatenate([np.asarray(v, float) for v in pair]) for pair in (zip(a, b, strict=True) if b else zip(a))]
+    seeds = np.random.SeedSequence(seed).spawn(replicates)
+    with jax.enable_x64(True):
+        runs = [Run(network, inputs, batches, samples // replicates, np.random.default_rng(s), formulas).kernels() for s in seeds]
+    block = (slice(batches[0]), slice(batches[0], None) if x2 is not None else slice(batches[0]))
+    found: dict[str, Any] = {}
+    for k, kind in enumerate(KINDS):
+        each = {name: np.stack([run[name][k][block] for run in runs]) for name in runs[0]}
+        found[kind], found[f"{kind}_error"] = _summary(each, a[0].dtype) if kind in get else (None, None)
+    return Sampled(**found, samples=samples // replicates * replicates)
+
+
+def _summary(each: Mapping[str, Array], dtype: Any) -> tuple[Any, Any]:
+    """(mean, its standard error) over the replicates, by output."""
+    if not all(np.isfinite(values).all() for values in each.values()):
+        raise ValueError("a sampled value is not finite: a function of the network grows too fast, or is not defined everywhere")
+    mean = {name: jnp.asarray(v.mean(0).astype(dtype)) for name, v in each.items()}
+    error = {name: jnp.asarray((v.std(0, ddof=1) / np.sqrt(len(v))).astype(dtype)) for name, v in each.items()}
+    return _unwrap(mean), _unwrap(error)
+
+
+def _kinds(network: Network, get: str | tuple[str, ...]) -> tuple[str, ...]:
+    get = (get,) if isinstance(get, str) else tuple(get)
+    if not get or set(get) - set(KINDS):
+        raise ValueError(f"get is 'nngp', 'ntk' or both; got {get}")
+    if "ntk" in get and (jump := _jump(network)):
+        raise ValueError(f"this network has an NNGP but no NTK: {jump}; ask for get='nngp'")
+    return get
+
+
+def _jump(network: Network) -> str:
+    """Which function has no derivative, or nothing."""
+    for node in network.nodes:
+        if isinstance(node, NonlinearNode):
+            try:
+                for symbol in node.symbols:
+                    slope(node.function, symbol)
+            except Discontinuous as error:
+                return str(error)
+    return ""
+
+
+def _hyperparameters(network: Network, given: Mapping[str, float]) -> dict[sp.Symbol, float]:
+    """The defaults updated by the given ones, each inside its domain."""
+    known = {p.symbol.name: p for p in network.parameters}
+    for name, value in given.items():
+        if name not in known:
+            raise TypeError(f"no hyperparameter is named {name!r}; there are: {', '.join(known) or 'none'}")
+        if known[name].domain.contains(sp.Float(float(value))) != sp.true:
+            raise ValueError(f"{name} = {value} is outside its domain {known[name].domain}")
+    return {p.symbol: float(given.get(name, p.default)) for name, p in known.items()}
