@@ -28,8 +28,8 @@ DEEPEST = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Compilation:
-    """Every form that a program took. Where its expectations are sampled (`option expectation = sampled`) there is no recursion and
-    no program, the code is that of the finite network alone, and the kernels come with a standard error."""
+    """Every form that a program took. Where its expectations are sampled (`option expectation = sampled`) nothing is derived, the
+    code is that of the finite network alone, and the kernels come with standard errors."""
 
     source: Source
     syntax: File

@@ -17,8 +17,8 @@ class MixingMatrix:
 
 @dataclass(frozen=True, slots=True)
 class RandomLogits:
-    """Logits of infinitely many heads, Gaussian with Cov(G[p, q], G'[p', q']) = scale * S[p, p'] * S[q, q']; to S[p, p] the variance
-    of a position's trained vector is added. `mechanism` of them over the positions up to the own one where causal."""
+    """Logits of infinitely many heads, Gaussian with Cov(G[p, q], G'[p', q']) = scale * S[p, p'] * S[q, q'], where `position` is
+    added to S at matching positions. `mechanism` of them over the positions up to the own one where causal."""
 
     mechanism: str
     scale: sp.Expr

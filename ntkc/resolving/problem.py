@@ -5,7 +5,6 @@ from typing import NoReturn
 from ntkc.diagnostics import Diagnostic
 from ntkc.source import Span
 
-
 SAMPLE_IT = "sample it: `option expectation = sampled`"
 
 

@@ -20,7 +20,7 @@ def check_samplable(network: Network) -> None:
 
 def _acts_on_channels(node: Node) -> bool:
     if isinstance(node, MapNode):
-        return node.layer.coincident() != 1 or node.layer.trained(SQUARE) != 0
+        return bool(node.layer.coincident() != 1 or node.layer.trained(SQUARE) != 0)
     return isinstance(node, WeightedNode) and not node.layer.gaussian
 
 
@@ -31,10 +31,9 @@ def check_batches(network: Network, batches: tuple[int, ...], tangents: bool) ->
             alone = network.flat[node.operand] or _in_scan(network, node.origin.loop)
             seen = min(batches) * (1 if alone else math.prod(n or 1 for n in network.grids[node.operand]))
             if seen < node.layer.least:
-                raise ValueError(
-                    f"{node.layer.name} sees {seen} values of each channel; with fewer than {node.layer.least} the tangent kernel "
-                    "is infinite: give larger batches, or ask for get='nngp'"
-                )
+                found = f"`{node.layer.name}` sees {seen} values of each channel"
+                cure = "give larger batches, or ask for get='nngp'"
+                raise ValueError(f"{found}; with fewer than {node.layer.least} the NTK is infinite: {cure}")
 
 
 def _in_scan(network: Network, place: int | None) -> bool:

@@ -17,7 +17,8 @@ def mixed(value: Value, matrix: MixingMatrix, formulas: Formulas) -> Value:
     table = np.einsum("gnbp,gnbq->bpq", value.weights * value.val, value.val)
     logits = formulas.number(matrix.scale) * table + formulas.number(matrix.shift) * np.eye(table.shape[-1])
     a = np.asarray(_mechanism(matrix.mechanism, matrix.causal)(logits))
-    return Value(*(np.einsum("bpq,gnbq->gnbp", a, v) for v in (value.val, value.tan)), value.grid, value.shares)
+    val, tan = (np.einsum("bpq,gnbq->gnbp", a, v) for v in (value.val, value.tan))
+    return Value(val, tan, value.grid, value.shares)
 
 
 def random_heads(value: Value, law: RandomLogits, formulas: Formulas, slices: int, rng: np.random.Generator) -> Value:

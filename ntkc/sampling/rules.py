@@ -1,6 +1,7 @@
 """What each node makes of the slices of its operands."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import sympy as sp
@@ -21,7 +22,7 @@ from ntkc.ir.network import (
 )
 from ntkc.sampling.attention import mixed, random_heads
 from ntkc.sampling.formulas import SQUARE, TANGENT, Formulas
-from ntkc.sampling.value import Array, Reading, Value, reading
+from ntkc.sampling.value import Array, Reading, Value, reading, tapped
 from ntkc.sampling.weights import Key, Untied, Weights, gains
 
 
@@ -90,7 +91,7 @@ class Rules:
         val, tan = self.weights.vector(key, "b", (constant, shift), column)
         for k, tap in enumerate(self.formulas.taps(window, value.grid)):
             w, moving = self.weights.vector(key, f"W{k}", (factor, by_square), column)
-            h, forward = (_tapped(a, tap) for a in (value.val, value.tan))
+            h, forward = (tapped(a, tap) for a in (value.val, value.tan))
             val, tan = val + w * h, tan + moving * h + w * forward
         return Value(val, tan, _known(layer.grid(value.grid)), value.shares)
 
@@ -176,18 +177,13 @@ def _known(grid: Sequence[int | None]) -> tuple[int, ...]:
 
 def _batches(sizes: tuple[int, ...]) -> list[slice]:
     ends = np.cumsum((0, *sizes))
-    return [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(ends)]
 
 
 def _diagonal(table: Array, samples: int) -> Array:
     """The mean over matching positions of a table (samples x positions) squared."""
     positions = len(table) // samples
     return np.asarray(np.einsum("bpcp->bc", table.reshape(samples, positions, samples, positions)) / positions)
-
-
-def _tapped(array: Array, tap: list[int | None]) -> Array:
-    padded = np.concatenate([array, np.zeros_like(array[..., :1])], -1)
-    return np.asarray(padded[..., [-1 if i is None else i for i in tap]])
 
 
 def _channels_last(array: Array, grid: tuple[int, ...], flat: bool) -> Array:

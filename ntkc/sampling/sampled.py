@@ -54,19 +54,18 @@ def sampled(
     check_samplable(network)
     formulas = Formulas(_hyperparameters(network, params))
     sizes = tuple((n.name, (*n.type.positions, n.type.channels)) for n in network.nodes if isinstance(n, InputNode))
-    a = _check("x1", x1, sizes)
-    b = () if x2 is None else _check("x2", x2, sizes)
-    batches = (len(a[0]), *(() if x2 is None else (len(b[0]),)))
+    given = [_check(name, x, sizes) for name, x in (("x1", x1), ("x2", x2)) if x is not None]  # type: ignore[no-untyped-call]
+    batches = tuple(len(xs[0]) for xs in given)
     check_batches(network, batches, "ntk" in get)
-    inputs = [np.concatenate([np.asarray(v, float) for v in pair]) for pair in (zip(a, b, strict=True) if b else zip(a))]
+    inputs = [np.concatenate([np.asarray(v, float) for v in pair]) for pair in zip(*given, strict=True)]
     seeds = np.random.SeedSequence(seed).spawn(replicates)
     with jax.enable_x64(True):
         runs = [Run(network, inputs, batches, samples // replicates, np.random.default_rng(s), formulas).kernels() for s in seeds]
-    block = (slice(batches[0]), slice(batches[0], None) if x2 is not None else slice(batches[0]))
+    rows, columns = slice(batches[0]), slice(-batches[-1], None)
     found: dict[str, Any] = {}
     for k, kind in enumerate(KINDS):
-        each = {name: np.stack([run[name][k][block] for run in runs]) for name in runs[0]}
-        found[kind], found[f"{kind}_error"] = _summary(each, a[0].dtype) if kind in get else (None, None)
+        each = {name: np.stack([run[name][k][rows, columns] for run in runs]) for name in runs[0]}
+        found[kind], found[f"{kind}_error"] = _summary(each, given[0][0].dtype) if kind in get else (None, None)
     return Sampled(**found, samples=samples // replicates * replicates)
 
 
@@ -76,7 +75,7 @@ def _summary(each: Mapping[str, Array], dtype: Any) -> tuple[Any, Any]:
         raise ValueError("a sampled value is not finite: a function of the network grows too fast, or is not defined everywhere")
     mean = {name: jnp.asarray(v.mean(0).astype(dtype)) for name, v in each.items()}
     error = {name: jnp.asarray((v.std(0, ddof=1) / np.sqrt(len(v))).astype(dtype)) for name, v in each.items()}
-    return _unwrap(mean), _unwrap(error)
+    return _unwrap(mean), _unwrap(error)  # type: ignore[no-untyped-call]
 
 
 def _kinds(network: Network, get: str | tuple[str, ...]) -> tuple[str, ...]:

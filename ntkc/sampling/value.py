@@ -23,7 +23,8 @@ class Value:
     @property
     def weights(self) -> Array:
         """Of each part and slice in a mean over channels."""
-        return np.array(self.shares)[:, None, None, None] / self.val.shape[1]
+        shares: Array = np.asarray(self.shares).reshape(-1, 1, 1, 1)
+        return shares / self.val.shape[1]
 
     def mean(self) -> Array:
         """E h, (samples, positions)."""
@@ -60,13 +61,13 @@ def reading(value: Value, taps: list[list[int | None]] | None = None, *, flat: b
         if flat:
             array = np.moveaxis(array, 3, 2)[..., None] / np.sqrt(array.shape[3])
         elif taps is not None:
-            array = np.stack([_tapped(array, tap) for tap in taps], 2)
+            array = np.stack([tapped(array, tap) for tap in taps], 2)
         count = array.shape[-2] * array.shape[-1]
         arrays.append(np.ascontiguousarray(array).reshape(-1, count))
     return Reading(arrays[0], arrays[1], value.val.shape[2])
 
 
-def _tapped(array: Array, tap: list[int | None]) -> Array:
+def tapped(array: Array, tap: list[int | None]) -> Array:
     """The positions that one tap reads; None reads zero."""
     padded = np.concatenate([array, np.zeros_like(array[..., :1])], -1)
     return np.asarray(padded[..., [-1 if i is None else i for i in tap]])
