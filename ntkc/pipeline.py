@@ -110,5 +110,6 @@ def compile_syntax(
 
 
 def load(path: str | Path, name: str | None = None, **overrides: object) -> Compilation:
-    """Compiles a `.arch` file; `overrides` set its consts and the defaults of its params."""
+    """Compiles a `.arch` file; `overrides` set its consts and the defaults of its params. What does not close needs
+    `option expectation = sampled` in the file."""
     return compile_source(read(Path(path)), name, {key: str(value) for key, value in overrides.items()})

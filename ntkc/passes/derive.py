@@ -10,6 +10,7 @@ from ntkc.deriving.memory import CROSS, FIRST, SECOND, Underivable
 from ntkc.deriving.rules import Rules
 from ntkc.deriving.tables import with_tables
 from ntkc.diagnostics import ArchError, Diagnostic
+from ntkc.gaussian.series import Unbounded
 from ntkc.gaussian.slope import Discontinuous
 from ntkc.ir.network import InputNode, Network
 from ntkc.ir.recursion import Equation, LoopStep, Output, PositionMap, Recursion, State, Step, flat_mean
@@ -44,7 +45,8 @@ def _output(rules: Rules, name: str, node: int) -> Output:
 
 def _diagnostic(network: Network, error: Underivable) -> Diagnostic:
     span = network.nodes[error.node].origin.span
-    help = "write it so that each nonlinearity acts on one Gaussian value, or as a sum of products of such, or " + SAMPLE_IT
+    help = "write it so that each nonlinearity acts on one Gaussian value, or as a sum of products of such"
+    help += "" if isinstance(error.__cause__, Unbounded) else f", or {SAMPLE_IT}"
     return Diagnostic("no-closed-form", "the expectation of this value cannot be derived", span, error.reason, help)
 
 

@@ -12,6 +12,7 @@ from ntkc.ir.network import (
     CombineNode,
     ConcatNode,
     JointNode,
+    Law,
     MapNode,
     MixingNode,
     Network,
@@ -22,6 +23,7 @@ from ntkc.ir.network import (
 )
 from ntkc.sampling.attention import mixed, random_heads
 from ntkc.sampling.formulas import SQUARE, TANGENT, Formulas
+from ntkc.sampling.tails import Tails
 from ntkc.sampling.value import Array, Reading, Value, reading, tapped
 from ntkc.sampling.weights import Key, Untied, Weights, gains
 
@@ -35,6 +37,7 @@ class Rules:
         self.network, self.batches, self.slices = network, batches, slices
         self.rng, self.formulas = rng, formulas
         self.weights = Weights(slices, rng, formulas)
+        self.tails = Tails()
         self.values: dict[int, Value] = {}
         self.last: dict[int, tuple[Array, Array]] = {}
         """K and Theta of outputs, where a layer with weights gives them."""
@@ -164,6 +167,8 @@ class Rules:
         values = [self.values[i] for i in node.operands]
         arrays = np.broadcast_arrays(*(v.val for v in values)), np.broadcast_arrays(*(v.tan for v in values))
         val, tan = self.formulas.pushed(node)(tuple(arrays[0]), tuple(arrays[1]))
+        gaussian = self.network.laws[node.operands[0]] is Law.GAUSSIAN
+        self.tails.check(node, values[0], val, gaussian, self.formulas)
         return Value(val, tan, values[0].grid, _shares(values))
 
 

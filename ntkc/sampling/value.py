@@ -24,7 +24,7 @@ class Value:
     def weights(self) -> Array:
         """Of each part and slice in a mean over channels."""
         shares: Array = np.asarray(self.shares).reshape(-1, 1, 1, 1)
-        return shares / self.val.shape[1]
+        return np.asarray(shares / self.val.shape[1])
 
     def mean(self) -> Array:
         """E h, (samples, positions)."""
