@@ -23,7 +23,6 @@ from ntkc.pipeline import Compilation, compile_source
 from ntkc.sampling.sampled import Sampled
 from ntkc.verify.verify import Report, verify
 
-
 _KINDS = ("nngp", "ntk", "nngp_error", "ntk_error")
 
 

@@ -20,7 +20,7 @@ from ntkc.passes.lower import lower
 from ntkc.passes.parse import parse
 from ntkc.passes.read import read
 from ntkc.passes.resolve import resolve
-from ntkc.sampling.sampled import Sampled, sampled
+from ntkc.sampling.sampled import Sampled, diagonal, sampled
 from ntkc.source import Source
 
 DEEPEST = 20_000
@@ -84,8 +84,7 @@ class Compilation:
 
     def diagonal(self, x: Any, **options: Any) -> Any:
         """Both kernels of each row with itself, (n,)."""
-        self.derivation()
-        return self.module().diagonal(x, **options)
+        return diagonal(self.network, x, **options) if self.derived is None else self.module().diagonal(x, **options)
 
 
 def compile_source(

@@ -1,7 +1,7 @@
 """One replicate: the network in slices, node after node, loops turn after turn."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 import numpy as np
 
@@ -114,6 +114,8 @@ class Run(Rules):
                 self.values[index] = self.combine(node)
             case NonlinearNode():
                 self.values[index] = self.nonlinear(node)
+            case _:
+                assert_never(node)
 
     def _turns(self, place: int | None) -> tuple[int, ...]:
         """Turns of the loops around a place, which make its weights others."""

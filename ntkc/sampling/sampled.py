@@ -6,14 +6,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import sympy as sp
 
 from ntkc.backends.prelude.api import _unwrap
-from ntkc.backends.prelude.checks import _check
 from ntkc.gaussian.slope import Discontinuous, slope
-from ntkc.ir.network import InputNode, Network, NonlinearNode
+from ntkc.ir.network import Network, NonlinearNode
 from ntkc.sampling.admissible import check_batches, check_samplable
 from ntkc.sampling.formulas import Formulas
+from ntkc.sampling.inputs import checked, hyperparameters
 from ntkc.sampling.run import Run
 from ntkc.sampling.value import Array
 
@@ -52,12 +51,13 @@ def sampled(
     if samples < 2 * replicates or replicates < 2:
         raise ValueError(f"samples = {samples}: at least two slices for each of {replicates} replicates are needed")
     check_samplable(network)
-    formulas = Formulas(_hyperparameters(network, params))
-    sizes = tuple((n.name, (*n.type.positions, n.type.channels)) for n in network.nodes if isinstance(n, InputNode))
-    given = [_check(name, x, sizes) for name, x in (("x1", x1), ("x2", x2)) if x is not None]  # type: ignore[no-untyped-call]
-    batches = tuple(len(xs[0]) for xs in given)
+    formulas = Formulas(hyperparameters(network, params))
+    given = [checked(name, x, network) for name, x in (("x1", x1), ("x2", x2)) if x is not None]
+    batches = tuple(len(xs[0]) for xs, _ in given)
     check_batches(network, batches, "ntk" in get)
-    inputs = [np.concatenate([np.asarray(v, float) for v in pair]) for pair in zip(*given, strict=True)]
+    if any(u.shape[1:] != v.shape[1:] for u, v in zip(given[0][0], given[-1][0], strict=True)):
+        raise ValueError("x1 and x2 differ in the number of positions or features")
+    inputs = [np.concatenate(pair) for pair in zip(*(xs for xs, _ in given), strict=True)]
     seeds = np.random.SeedSequence(seed).spawn(replicates)
     with jax.enable_x64(True):
         runs = [Run(network, inputs, batches, samples // replicates, np.random.default_rng(s), formulas).kernels() for s in seeds]
@@ -65,8 +65,15 @@ def sampled(
     found: dict[str, Any] = {}
     for k, kind in enumerate(KINDS):
         each = {name: np.stack([run[name][k][rows, columns] for run in runs]) for name in runs[0]}
-        found[kind], found[f"{kind}_error"] = _summary(each, given[0][0].dtype) if kind in get else (None, None)
+        found[kind], found[f"{kind}_error"] = _summary(each, given[0][1]) if kind in get else (None, None)
     return Sampled(**found, samples=samples // replicates * replicates)
+
+
+def diagonal(network: Network, x: Any, **options: Any) -> Sampled:
+    """The kernels of each row with itself, (n,)."""
+    found = sampled(network, x, **options)._asdict()
+    samples = found.pop("samples")
+    return Sampled(**jax.tree.map(jnp.diagonal, found), samples=samples)
 
 
 def _summary(each: Mapping[str, Array], dtype: Any) -> tuple[Any, Any]:
@@ -97,14 +104,3 @@ def _jump(network: Network) -> str:
             except Discontinuous as error:
                 return str(error)
     return ""
-
-
-def _hyperparameters(network: Network, given: Mapping[str, float]) -> dict[sp.Symbol, float]:
-    """The defaults updated by the given ones, each inside its domain."""
-    known = {p.symbol.name: p for p in network.parameters}
-    for name, value in given.items():
-        if name not in known:
-            raise TypeError(f"no hyperparameter is named {name!r}; there are: {', '.join(known) or 'none'}")
-        if known[name].domain.contains(sp.Float(float(value))) != sp.true:
-            raise ValueError(f"{name} = {value} is outside its domain {known[name].domain}")
-    return {p.symbol: float(given.get(name, p.default)) for name, p in known.items()}
