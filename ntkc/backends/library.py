@@ -19,6 +19,7 @@ def library(text: str, others: tuple[ModuleType, ...] = (), entries: tuple[str, 
     for module in (*PRELUDE, *others):
         functions = {k: v for k, v in _definitions(module).items() if module in PRELUDE or (k[0] == "_" and k[1].islower())}
         known |= {name: source for name, source in functions.items() if name not in known}
+    known = {name: source for name, source in known.items() if name in entries or name not in ENTRIES}
     reached: set[str] = set()
     waiting = [*entries, *WORD.findall(text)]
     while waiting:

@@ -1,7 +1,8 @@
-"""Formulas of the network as functions of arrays, hyperparameters at their values; compiled once for all replicates."""
+"""Formulas of the network as functions of arrays, hyperparameters at their values; compiled once for all runs."""
 
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 import jax
@@ -41,20 +42,14 @@ class Formulas:
 
     def pushed(self, node: NonlinearNode) -> Pushed:
         """A scalar function with its derivative along the tangents."""
-        key = (node.function, node.symbols)
-        if key not in self._kept:
-            function = node.function.subs(self.params)
-            compiled = sp.lambdify(node.symbols, function, [NAMESPACE], printer=Printer())
-            self._kept[key] = _pushed(compiled)
-        return self._kept[key]  # type: ignore[no-any-return]
+        read = sorted((s for s in node.function.free_symbols if s in self.params), key=str)
+        push = _compiled(node.function, (*node.symbols, *read))
+        return partial(_pushed, push, tuple(self.params[s] for s in read))
 
     def layered(self, sample: Sample) -> Pushed:
         """A finite layer without weights, on arrays whose last axis is channels, with its derivative."""
-        key = (sample.function, sample.arguments)
-        if key not in self._kept:
-            arguments = [self.number(a) if isinstance(a, sp.Expr) else a for a in sample.arguments]
-            self._kept[key] = _pushed(lambda h: sample.function(h, *arguments))
-        return self._kept[key]  # type: ignore[no-any-return]
+        arguments = tuple(self.number(a) if isinstance(a, sp.Expr) else a for a in sample.arguments)
+        return partial(_pushed, _compiled_layer(sample.function, arguments), ())
 
     def matrix(self, geometry: Linear, grid: tuple[int, ...]) -> Array:
         """Coefficients (out, in) of a linear map over positions."""
@@ -71,16 +66,29 @@ class Formulas:
         return self._kept[key]  # type: ignore[no-any-return]
 
 
+@lru_cache(maxsize=1024)
+def _compiled(function: sp.Expr, symbols: tuple[sp.Symbol, ...]) -> Callable[..., Any]:
+    return _with_derivative(sp.lambdify(symbols, function, [NAMESPACE], printer=Printer()))
+
+
+@lru_cache(maxsize=1024)
+def _compiled_layer(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Callable[..., Any]:
+    return _with_derivative(lambda h: function(h, *arguments))
+
+
+def _with_derivative(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Of values and their tangents; the rest of the arguments does not move."""
+    return jax.jit(lambda rest, values, tangents: jax.jvp(lambda *v: function(*v, *rest), values, tangents))
+
+
+def _pushed(
+    push: Callable[..., Any], rest: tuple[float, ...], values: tuple[Array, ...], tangents: tuple[Array, ...]
+) -> tuple[Array, Array]:
+    value, tangent = push(rest, values, tangents)
+    return np.asarray(value), np.asarray(tangent)
+
+
 def pushed_once(function: Callable[..., Any], values: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
-    """A function and its derivative, not kept."""
-    return _pushed(function)(values, tangents)
-
-
-def _pushed(function: Callable[..., Any]) -> Pushed:
-    push = jax.jit(lambda values, tangents: jax.jvp(function, values, tangents))
-
-    def run(values: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
-        value, tangent = push(values, tangents)
-        return np.asarray(value), np.asarray(tangent)
-
-    return run
+    """A function and its derivative, without compiling it."""
+    value, tangent = jax.jvp(function, values, tangents)
+    return np.asarray(value), np.asarray(tangent)
