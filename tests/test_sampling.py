@@ -23,6 +23,7 @@ CLOSED = {
     "tied_depth": VECTOR + "layer W = dense(W_std=1.3, b_std=0.2)\nh = dense(x)\na = W(relu(h))\nb = W(erf(h))\noutput dense(relu(a) + erf(b))",
     "residual": VECTOR + "h = relu(dense(x))\nrepeat 2 { h = h + relu(dense(h)) }\noutput dense(h)",
     "outputs_without_readout": VECTOR + "h = relu(dense(x))\noutput h + 0.5 * dense(x)",
+    "positions_without_readout": SEQUENCE + "output x |> conv(3) |> relu",
     "rnn": SEQUENCE + "layer W = dense(W_std=1.2, b_std=0.2)\nlayer U = dense()\nhs = scan u in x, h = 0 { h = erf(W(h) + U(u)) }\noutput hs |> global_avg_pool |> dense",
     "rnn_untied": SEQUENCE + "hs = scan u in x, h = 0 { h = relu(dense(h) + dense(u, b_std=0.2)) }\noutput hs |> flatten |> dense",
     "leaky_rnn": SEQUENCE + "layer W = dense(W_std=1.6)\nlayer U = dense(W_std=1.5)\nhs = scan u in x, h = 0 { h = 0.3 * h + 0.7 * relu(W(h) + U(u)) }\noutput last(hs) |> dense",
@@ -133,6 +134,21 @@ def test_finite_networks_agree(name: str) -> None:
     _agree(name, 256, 32, 0.03 if name == "sqrt_softmax" else 0.01)
 
 
+def test_each_batch_is_normalized_by_itself() -> None:
+    compilation = _compile(VECTOR + "output x |> dense(b_std=0.5) |> batch_norm |> relu |> dense", sampled=True)
+    x1, x2, module = _data(compilation, 4), 3 + _data(compilation, 4, seed=1), compilation.module()
+
+    def outer(key: jax.Array) -> Any:
+        y1, y2 = (module._forward(module._Weights({}, key, 256), (x,), module.PARAMS, 128) for x in (x1, x2))
+        return y1 @ y2.T / 128
+
+    draws = np.array([jax.jit(outer)(key) for key in jax.random.split(jax.random.key(0), 32)])
+    found = compilation.kernel(x1, x2)
+    assert _z(draws, found.nngp, found.nngp_error, 0.01) < 2.2
+    whole = compilation.nngp(np.concatenate([x1, x2]))[:4, 4:]
+    assert _z(draws, whole, found.nngp_error, 0.01) > 5, "a single batch would be normalized by other statistics"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OPEN)
 def test_wider_networks_agree_better(name: str) -> None:
@@ -200,6 +216,7 @@ def test_several_outputs() -> None:
         ("output dense(exp(dense(x) * dense(x, W_std=6)))", 2, "one of 512 slices makes most of its second moment"),
         ("output dense(relu(dense(dropout(x, keep=0.5))))", 2, "are applied to raw input"),
         ("output dense(relu(batch_norm(dense(x))))", 3, "`batch_norm` sees 3 values of each channel"),
+        ("output x |> dense |> dense", 6001, "`dense` draws 6001 samples x positions jointly"),
         ("output dense(sign(relu(dense(x)) - 1))", 2, "an NNGP but no NTK"),
         (
             "layer W = dense()\noutput dense(W(x) + W(relu(dense(x))))",

@@ -7,7 +7,7 @@ import numpy as np
 import sympy as sp
 
 from ntkc.diagnostics import ArchError, Diagnostic
-from ntkc.ir.layer import Moments
+from ntkc.ir.layer import Mixing, Moments, Weighted
 from ntkc.ir.network import (
     CombineNode,
     ConcatNode,
@@ -26,6 +26,9 @@ from ntkc.sampling.formulas import SQUARE, TANGENT, Formulas
 from ntkc.sampling.tails import Tails
 from ntkc.sampling.value import Array, Reading, Value, reading, tapped
 from ntkc.sampling.weights import Key, Untied, Weights, gains
+
+LARGEST = 6000
+"""Columns of a covariance: more take gigabytes and minutes."""
 
 
 class Rules:
@@ -53,14 +56,20 @@ class Rules:
     # --- weights --------------------------------------------------------------------------------------------------------
 
     def weighted(self, index: int, node: WeightedNode, turns: tuple[int, ...]) -> Value:
-        value, layer = self.values[node.operand], node.layer
-        if not layer.gaussian:
-            return self._channelwise(node, value, turns)
-        flat = self.network.flat[node.operand]
-        window = None if flat else layer.geometry(value.grid)
-        grid = () if flat else layer.grid(value.grid) if value.grid else ()
-        taps = None if window is None else self.formulas.taps(window, value.grid)
-        return self._drawn(index, node, (node.weight, turns), reading(value, taps, flat=flat), _known(grid))
+        value, raw = self.values[node.operand], self.network.laws[node.operand] is Law.DATA
+        try:
+            if not node.layer.gaussian:
+                return self._channelwise(node, value, turns)
+            flat = self.network.flat[node.operand]
+            window = None if flat else node.layer.geometry(value.grid)
+            grid = () if flat else node.layer.grid(value.grid) if value.grid else ()
+            taps = None if window is None else self.formulas.taps(window, value.grid)
+            read = reading(value, taps, flat=flat, raw=raw)
+            return self._drawn(index, node.layer, (node.weight, turns), read, _known(grid), local=node.layer.local)
+        except Untied:
+            message = "the same weights are used on values of different kinds"
+            label = "their channels are not those of the first use"
+            raise ArchError([Diagnostic("shape-mismatch", message, node.origin.span, label)]) from None
 
     def mixing(self, index: int, node: MixingNode, turns: tuple[int, ...]) -> Value:
         value, law = self.values[node.operand], node.layer.random_logits()
@@ -68,19 +77,19 @@ class Rules:
             value = mixed(value, node.layer.coefficients(), self.formulas)
         else:
             value = random_heads(value, law, self.formulas, self.slices, self.rng)
-        return self._drawn(index, node, (node.weight, turns), reading(value), value.grid)
+        return self._drawn(index, node.layer, (node.weight, turns), reading(value), value.grid)
 
-    def _drawn(self, index: int, node: WeightedNode | MixingNode, key: Key, read: Reading, grid: tuple[int, ...]) -> Value:
-        local = isinstance(node, WeightedNode) and node.layer.local
-        try:
-            found = self.weights.covariance(node.layer, key, read, local)
-            if index in self.outputs:
-                self.last[index] = tuple(_diagonal(k, read.samples) for k in found.own())  # type: ignore[assignment]
-            arrays = self.weights.draw(key, read, found)
-        except Untied:
-            message = "the same weights are used on values of different kinds"
-            raise ArchError([Diagnostic("shape-mismatch", message, node.origin.span)]) from None
-        val, tan = (a.reshape(1, self.slices, read.samples, -1) for a in arrays)
+    def _drawn(
+        self, index: int, layer: Weighted | Mixing, key: Key, read: Reading, grid: tuple[int, ...], local: bool = False
+    ) -> Value:
+        if (columns := read.val.shape[1]) > LARGEST:
+            cure = "give fewer rows at a time"
+            raise ValueError(f"`{layer.name}` draws {columns} samples x positions jointly, {LARGEST} at most: {cure}")
+        found = self.weights.covariance(layer, key, read, local)
+        if index in self.outputs:
+            own = found.own()
+            self.last[index] = _diagonal(own[0], read.samples), _diagonal(own[1], read.samples)
+        val, tan = (a.reshape(1, self.slices, read.samples, -1) for a in self.weights.draw(key, read, found))
         return Value(val, tan, grid)
 
     def _channelwise(self, node: WeightedNode, value: Value, turns: tuple[int, ...]) -> Value:

@@ -43,6 +43,12 @@ class Reading:
     val: Array
     tan: Array
     samples: int
+    raw: bool = False
+    """Whether the channels are those of raw input."""
+
+    def alike(self, other: "Reading") -> bool:
+        """Whether the same weights can read both."""
+        return self.raw == other.raw and len(self.val) == len(other.val)
 
     def square(self, other: "Reading") -> Array:
         """S between the columns of both."""
@@ -53,7 +59,7 @@ class Reading:
         return np.asarray(self.tan.T @ other.tan)
 
 
-def reading(value: Value, taps: list[list[int | None]] | None = None, *, flat: bool = False) -> Reading:
+def reading(value: Value, taps: list[list[int | None]] | None = None, *, flat: bool = False, raw: bool = False) -> Reading:
     """Each position by itself, by windows, or flattened as one vector."""
     root = np.sqrt(value.weights)
     arrays = []
@@ -64,7 +70,7 @@ def reading(value: Value, taps: list[list[int | None]] | None = None, *, flat: b
             array = np.stack([tapped(array, tap) for tap in taps], 2)
         count = array.shape[-2] * array.shape[-1]
         arrays.append(np.ascontiguousarray(array).reshape(-1, count))
-    return Reading(arrays[0], arrays[1], value.val.shape[2])
+    return Reading(arrays[0], arrays[1], value.val.shape[2], raw)
 
 
 def tapped(array: Array, tap: list[int | None]) -> Array:

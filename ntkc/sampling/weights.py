@@ -52,7 +52,7 @@ class Weights:
     def covariance(self, layer: Weighted | Mixing, key: Key, read: Reading, local: bool) -> Covariance:
         """By the layer's own rule for K and Theta, of what this use and those before it read."""
         past = self._of(key).readings
-        if any(r.val.shape[0] != read.val.shape[0] for r in past):
+        if not all(read.alike(r) for r in past):
             raise Untied
         constant, factor, _ = self.formulas.linear(layer.moment(SQUARE))
         shift, by_square, by_tangent = self.formulas.linear(layer.tangent(SQUARE, TANGENT))
