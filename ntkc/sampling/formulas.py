@@ -30,11 +30,19 @@ class Formulas:
         self._kept: dict[Any, Any] = {}
 
     def number(self, value: sp.Expr | int | None) -> float:
-        return 0.0 if value is None else float(sp.sympify(value).subs(self.params))
+        key = ("number", value)
+        if key not in self._kept:
+            self._kept[key] = 0.0 if value is None else float(sp.sympify(value).subs(self.params))
+        return float(self._kept[key])
 
     def linear(self, rule: sp.Expr) -> tuple[float, float, float]:
         """(constant, factor of S, factor of T) of a layer's rule for K or Theta."""
-        rule = sp.expand(rule)
+        key = ("rule", rule)
+        if key not in self._kept:
+            self._kept[key] = self._split(sp.expand(rule))
+        return self._kept[key]  # type: ignore[no-any-return]
+
+    def _split(self, rule: sp.Expr) -> tuple[float, float, float]:
         factors = [rule.coeff(symbol, 1) for symbol in (SQUARE, TANGENT)]
         constant = rule - factors[0] * SQUARE - factors[1] * TANGENT
         assert not sp.expand(constant).has(SQUARE, TANGENT), f"{rule} is not linear in second moments"
