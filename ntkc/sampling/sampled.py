@@ -61,11 +61,11 @@ def sampled(
     seeds = np.random.SeedSequence(seed).spawn(replicates)
     with jax.enable_x64(True):
         runs = [Run(network, inputs, batches, samples // replicates, np.random.default_rng(s), formulas).kernels() for s in seeds]
-    rows, columns = slice(batches[0]), slice(-batches[-1], None)
-    found: dict[str, Any] = {}
-    for k, kind in enumerate(KINDS):
-        each = {name: np.stack([run[name][k][rows, columns] for run in runs]) for name in runs[0]}
-        found[kind], found[f"{kind}_error"] = _summary(each, given[0][1]) if kind in get else (None, None)
+        rows, columns = slice(batches[0]), slice(-batches[-1], None)
+        found: dict[str, Any] = {}
+        for k, kind in enumerate(KINDS):
+            each = {name: np.stack([run[name][k][rows, columns] for run in runs]) for name in runs[0]}
+            found[kind], found[f"{kind}_error"] = _summary(each, given[0][1]) if kind in get else (None, None)
     return Sampled(**found, samples=samples // replicates * replicates)
 
 
