@@ -73,7 +73,8 @@ def diagonal(network: Network, x: Any, **options: Any) -> Sampled:
     """The kernels of each row with itself, (n,)."""
     found = sampled(network, x, **options)._asdict()
     samples = found.pop("samples")
-    return Sampled(**jax.tree.map(jnp.diagonal, found), samples=samples)
+    with jax.enable_x64(True):
+        return Sampled(**jax.tree.map(jnp.diagonal, found), samples=samples)
 
 
 def _summary(each: Mapping[str, Array], dtype: Any) -> tuple[Any, Any]:
