@@ -20,7 +20,10 @@ from ntkc.passes.format import format_file
 from ntkc.passes.parse import parse
 from ntkc.passes.read import read
 from ntkc.pipeline import Compilation, compile_source
+from ntkc.sampling.sampled import Sampled
 from ntkc.verify.verify import Report, verify
+
+_KINDS = ("nngp", "ntk", "nngp_error", "ntk_error")
 
 
 class InputError(Exception):
@@ -53,7 +56,9 @@ def _compiles(command: Callable[..., None]) -> Callable[..., None]:
         pairs = [setting.partition("=") for setting in settings]
         if any(not sep or not value for _, sep, value in pairs):
             raise click.UsageError("--set takes NAME=VALUE")
-        command(compile_source(read(file), arch, {name: value for name, _, value in pairs}, masked=masked), **kwargs)
+        overrides = {name: value for name, _, value in pairs}
+        sampled = kwargs.get("sampled") is not None
+        command(compile_source(read(file), arch, overrides, masked=masked, sampled=sampled), **kwargs)
 
     return _guarded(compiled)
 
@@ -137,6 +142,7 @@ def print_report(report: Report) -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write; standard output by default.")
 def build(compilation: Compilation, output: Path | None) -> None:
     """Write the JAX module."""
+    compilation.derivation()
     if output is None:
         click.echo(compilation.code, nl=False)
     else:
@@ -150,24 +156,42 @@ def build(compilation: Compilation, output: Path | None) -> None:
 @click.option("--get", default="nngp,ntk", help="nngp, ntk or both.")
 @click.option("--precision", type=click.Choice(["accurate", "fast"]), default="accurate")
 @click.option("--digits", type=click.IntRange(15, 1000), help="Evaluate with mpmath to this many digits, as text.")
+@click.option("--sampled", type=click.IntRange(16), metavar="N", help="Monte Carlo over N slices, with standard errors.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of the slices.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="An .npz file; a summary is printed otherwise.")
 def eval_command(
-    compilation: Compilation, x1: Path, x2: Path | None, get: str, precision: str, digits: int | None, output: Path | None
+    compilation: Compilation,
+    x1: Path,
+    x2: Path | None,
+    get: str,
+    precision: str,
+    digits: int | None,
+    sampled: int | None,
+    seed: int,
+    output: Path | None,
 ) -> None:
     """Evaluate the kernels at the rows of the .npy files X1 and X2."""
     a, b = _array(x1), None if x2 is None else _array(x2)
+    options: dict[str, Any] = {"precision": precision}
+    if digits is not None and sampled is not None:
+        raise click.UsageError("--digits is of what was derived, --sampled of what is drawn: give one")
     if digits is not None:
         _print_digits(compilation, a, b, get, digits)
         return
     try:
-        found = compilation.kernel(a, b, get=tuple(get.split(",")), precision=precision)
+        if compilation.derived is None:
+            options = {"seed": seed} | ({} if sampled is None else {"samples": sampled})
+        found = compilation.kernel(a, b, get=tuple(get.split(",")), **options)
     except (ValueError, TypeError) as error:
         raise InputError(f"error: {error}") from error
-    arrays = {kind: np.asarray(v) for kind in ("nngp", "ntk") if (v := getattr(found, kind)) is not None}
+    arrays = {kind: np.asarray(v) for kind in _KINDS if (v := getattr(found, kind, None)) is not None}
     if output is not None:
         np.savez(output, **arrays)  # type: ignore[arg-type]
     for kind, values in arrays.items():
         click.echo(f"{kind}: shape {values.shape}, {values.dtype}, from {values.min():.6g} to {values.max():.6g}")
+    if isinstance(found, Sampled):
+        errors = ", ".join(f"{kind} {arrays[f'{kind}_error'].max():.2g}" for kind in ("nngp", "ntk") if kind in arrays)
+        click.echo(f"sampled, {found.samples} slices, standard error at most: {errors}")
 
 
 def _print_digits(compilation: Compilation, a: np.ndarray, b: np.ndarray | None, get: str, digits: int) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ntkc.backends.jax import emit
+from ntkc.backends.jax import emit, emit_finite
+from ntkc.diagnostics import ArchError, Diagnostic
 from ntkc.ir.network import Network
 from ntkc.ir.program import Program
 from ntkc.ir.recursion import Recursion
@@ -20,6 +21,7 @@ from ntkc.passes.lower import lower
 from ntkc.passes.parse import parse
 from ntkc.passes.read import read
 from ntkc.passes.resolve import resolve
+from ntkc.sampling.sampled import Sampled, diagonal, sampled
 from ntkc.source import Source, Span
 
 DEEPEST = 20_000
@@ -27,13 +29,13 @@ DEEPEST = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Compilation:
-    """Every form that a program took."""
+    """Every form that a program took. Where its expectations are sampled (`option expectation = sampled`) nothing is derived, the
+    code is that of the finite network alone, and the kernels come with standard errors."""
 
     source: Source
     syntax: File
     network: Network
-    recursion: Recursion
-    program: Program
+    derived: tuple[Recursion, Program] | None
     code: str
     overrides: Mapping[str, str] = field(default_factory=dict)
 
@@ -44,6 +46,23 @@ class Compilation:
     def _taking(self, options: Mapping[str, Any]) -> ModuleType:
         """The module that takes these options."""
         return (self.with_masks() if "mask" in options else self).module()
+
+    @property
+    def recursion(self) -> Recursion:
+        return self.derivation()[0]
+
+    @property
+    def program(self) -> Program:
+        return self.derivation()[1]
+
+    def derivation(self) -> tuple[Recursion, Program]:
+        """What was derived; an error where nothing was."""
+        if self.derived is None:
+            message = f"`{self.network.name}` is sampled: its kernels are not derived, and there is no code of theirs"
+            help = "evaluate it with `ntkc eval`; where all of it closes, leave out `option expectation = sampled`"
+            span = self.network.sampled or self.syntax.span
+            raise ArchError([Diagnostic("sampled", message, span, help=help)])
+        return self.derived
 
     def module(self) -> ModuleType:
         """The emitted code, imported; tracebacks show its lines."""
@@ -57,28 +76,38 @@ class Compilation:
         return sys.modules[name]
 
     def kernel(self, x1: Any, x2: Any = None, **options: Any) -> Any:
-        """`kernel` of the emitted module: a named tuple of `nngp` and `ntk`, each of shape (n1, n2). With `mask`, a boolean array
-        (n, T), absent positions of sequences are passed over."""
-        return self._taking(options).kernel(x1, x2, **options)
+        """`kernel` of the emitted module: a named tuple of `nngp` and `ntk`, each of shape (n1, n2); `Sampled` where sampled.
+        With `mask`, a boolean array (n, T), absent positions of sequences are passed over."""
+        return self.sampled(x1, x2, **options) if self.derived is None else self._taking(options).kernel(x1, x2, **options)
+
+    def sampled(self, x1: Any, x2: Any = None, **options: Any) -> Sampled:
+        """The same by Monte Carlo over `samples=4096` slices of the infinitely wide network, with standard errors; `seed=0`."""
+        return sampled(self.network, x1, x2, **options)
 
     def nngp(self, x1: Any, x2: Any = None, **options: Any) -> Any:
         """The NNGP kernel, (n1, n2)."""
-        return self._taking(options).nngp(x1, x2, **options)
+        return self.kernel(x1, x2, get="nngp", **options).nngp
 
     def ntk(self, x1: Any, x2: Any = None, **options: Any) -> Any:
         """The neural tangent kernel, (n1, n2)."""
-        return self._taking(options).ntk(x1, x2, **options)
+        return self.kernel(x1, x2, get="ntk", **options).ntk
 
     def diagonal(self, x: Any, **options: Any) -> Any:
         """Both kernels of each row with itself, (n,)."""
-        return self._taking(options).diagonal(x, **options)
+        return diagonal(self.network, x, **options) if self.derived is None else self._taking(options).diagonal(x, **options)
 
 
 def compile_source(
-    source: Source, name: str | None = None, overrides: Mapping[str, str] | None = None, *, masked: bool = False
+    source: Source,
+    name: str | None = None,
+    overrides: Mapping[str, str] | None = None,
+    *,
+    masked: bool = False,
+    sampled: bool = False,
 ) -> Compilation:
+    """`sampled` as by `option expectation = sampled` in the file."""
     sys.setrecursionlimit(max(sys.getrecursionlimit(), DEEPEST))  # long programs make deep recursions of small frames
-    return compile_syntax(source, parse(source), name, overrides, masked=masked)
+    return compile_syntax(source, parse(source), name, overrides, masked=masked, sampled=sampled)
 
 
 @cache
@@ -87,20 +116,34 @@ def _masked(source: Source, name: str, overrides: tuple[tuple[str, str], ...]) -
 
 
 def compile_syntax(
-    source: Source, syntax: File, name: str | None = None, overrides: Mapping[str, str] | None = None, *, masked: bool = False
+    source: Source,
+    syntax: File,
+    name: str | None = None,
+    overrides: Mapping[str, str] | None = None,
+    *,
+    masked: bool = False,
+    sampled: bool = False,
 ) -> Compilation:
     """What follows from the syntax tree."""
-    network, recursion = _derived(syntax, name, overrides, masked)
+    network, recursion = _derived(syntax, name, overrides, masked, sampled)
+    if recursion is None:
+        return Compilation(source, syntax, network, None, emit_finite(network), dict(overrides or {}))
     program = lower(recursion, network)  # Recursion -> Program
     code = emit(program)  # Program -> text
-    return Compilation(source, syntax, network, recursion, program, code, dict(overrides or {}))
+    return Compilation(source, syntax, network, (recursion, program), code, dict(overrides or {}))
 
 
-def _derived(syntax: File, name: str | None, overrides: Mapping[str, str] | None, masked: bool) -> tuple[Network, Recursion]:
+def _derived(
+    syntax: File, name: str | None, overrides: Mapping[str, str] | None, masked: bool, sampled: bool
+) -> tuple[Network, Recursion | None]:
     """A `repeat` whose turns are entangled (weights tied across them, and a skip) is written out turn by turn, if it is short."""
     unrolled: frozenset[Span] = frozenset()
     while True:
-        network = resolve(syntax, name, overrides, masked=masked, unrolled=unrolled)  # File -> Network
+        network = resolve(syntax, name, overrides, masked=masked, sampled=sampled, unrolled=unrolled)  # File -> Network
+        if network.sampled is not None and masked:
+            raise ArchError([Diagnostic("not-supported-yet", "not supported yet: masks of a sampled network", network.sampled)])
+        if network.sampled is not None:
+            return network, None
         try:
             return network, derive(network)  # Network -> Recursion
         except Entangled as error:
@@ -110,5 +153,6 @@ def _derived(syntax: File, name: str | None, overrides: Mapping[str, str] | None
 
 
 def load(path: str | Path, name: str | None = None, **overrides: object) -> Compilation:
-    """Compiles a `.arch` file; `overrides` set its consts and the defaults of its params."""
+    """Compiles a `.arch` file; `overrides` set its consts and the defaults of its params. What does not close needs
+    `option expectation = sampled` in the file."""
     return compile_source(read(Path(path)), name, {key: str(value) for key, value in overrides.items()})

@@ -11,12 +11,7 @@ from ntkc import functions, layers
 from ntkc.functions.scalar import ScalarFunction
 from ntkc.ir.layer import Layer
 
-PLANNED = frozenset(
-    [
-        "batch_norm",
-        "max_pool",
-    ]
-)
+PLANNED: frozenset[str] = frozenset([])
 """Words of the language whose layers are still to come."""
 
 

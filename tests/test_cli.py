@@ -57,7 +57,10 @@ LONG = {"lenet", "myrtle5", "myrtle7", "myrtle10", "wide_resnet", "normalized_tr
 )
 def test_examples_verify(path: Path) -> None:
     settings = {"depth": 4} if path.stem == "deep_relu" else {}
-    report = verify(load(path, **settings))
+    compilation = load(path, **settings)
+    if compilation.derived is None:
+        pytest.skip("sampled: nothing is derived, so there is nothing to verify")
+    report = verify(compilation)
     assert [row for row in report.rows if not row.ok] == []
 
 

@@ -13,6 +13,7 @@ from ntkc.ir.network import (
     FinalNode,
     InputNode,
     ItemNode,
+    JointNode,
     MapNode,
     MixingNode,
     Network,
@@ -138,7 +139,7 @@ def _line(network: Network, index: int, node: Node, indent: str) -> Iterator[str
             sample = layer.sample()
             arguments = ", ".join(map(_value, sample.arguments))
             yield f"{indent}v{index} = {sample.function.__name__}(weights, {_weight_name(network, node)}, v{like}, {arguments})"
-        case MapNode(layer=layer, operand=operand) | PositionalNode(layer=layer, operand=operand):
+        case MapNode(layer=layer, operand=operand) | PositionalNode(layer=layer, operand=operand) | JointNode(layer, operand):
             sample = layer.sample()
             name, arguments = sample.function.__name__, "".join(f", {_value(a)}" for a in sample.arguments)
             present = Present(network)

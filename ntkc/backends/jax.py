@@ -16,6 +16,7 @@ from ntkc.backends.printer import text
 from ntkc.gaussian.series import NODES, VARIANCES, Series
 from ntkc.gaussian.terms import Z
 from ntkc.ir.layer import MixingMatrix
+from ntkc.ir.network import InputNode, Network
 from ntkc.ir.program import Assign, Curve, Definition, For, Instruction, Program, above, beside, corner
 from ntkc.ir.recursion import Data, at_second, given_symbol, map_name, of_self
 from ntkc.lowering.prune import reads
@@ -35,12 +36,23 @@ def emit(program: Program) -> str:
     """The text of the module."""
     parts = (_constants, position_maps, _definitions, _sample, _pair)
     own = "\n".join([*(line for part in parts for line in part(program)), *forward(program.network), ""])
-    return "\n".join([_docstring(program), IMPORTS, own]) + library(own, _layer_modules(program))
+    return "\n".join([_docstring(program), IMPORTS, own]) + library(own, _layer_modules(program.network))
 
 
-def _layer_modules(program: Program) -> tuple[ModuleType, ...]:
+def emit_finite(network: Network) -> str:
+    """The text of a module with the finite network alone."""
+    defaults = ", ".join(f'"{p.symbol.name}": {float(p.default)!r}' for p in network.parameters)
+    inputs = tuple(n for n in network.nodes if isinstance(n, InputNode))
+    head = f'"""The finite network of `{network.name}`, written by ntkc; its kernels have no closed form and are sampled."""\n'
+    givens = {node.adjacency: i for i, node in enumerate(inputs) if node.adjacency}
+    constants = [f"PARAMS = {{{defaults}}}", *_inputs(inputs), f"GIVENS = {givens!r}", "MASKS = ()"]
+    own = "\n".join([*constants, *forward(network), ""])
+    return "\n".join([head, IMPORTS, own]) + library(own, _layer_modules(network), ())
+
+
+def _layer_modules(network: Network) -> tuple[ModuleType, ...]:
     """The files of the layers in use, whose finite-width functions the module needs."""
-    layers = [node.layer for node in program.network.nodes if hasattr(node, "layer")]
+    layers = [node.layer for node in network.nodes if hasattr(node, "layer")]
     return tuple(dict.fromkeys(sys.modules[type(layer).__module__] for layer in layers))
 
 
@@ -67,9 +79,7 @@ def _constants(program: Program) -> Iterator[str]:
         for p in program.parameters
     )
     yield f"DOMAINS = {{{', '.join(domains)}}}"
-    shapes = tuple((i.name, i.type.positions if i.type.tokens else (*i.type.positions, i.type.channels)) for i in program.inputs)
-    yield f"INPUTS = {shapes!r}"
-    yield f"TOKENS = { {i.name: i.type.channels for i in program.inputs if i.type.tokens}!r}  # inputs of integers below a number"
+    yield from _inputs(program.inputs)
     where = {g.name: program.inputs.index(g.input) for g in program.givens}
     yield f"GIVENS = {where!r}  # arrays that come with each sample of an input"
     yield f"MASKS = {tuple(g.name for g in program.givens if g.rank == 1)!r}  # those that say which positions are present"
@@ -90,6 +100,12 @@ def _constants(program: Program) -> Iterator[str]:
     if any(isinstance(d.value, Series) for d in program.definitions):
         x, w = np.polynomial.legendre.leggauss(NODES)
         yield f"_LEGENDRE = ({tuple(x.tolist())!r}, {tuple(w.tolist())!r})  # Gauss-Legendre nodes and weights"
+
+
+def _inputs(inputs: tuple[InputNode, ...]) -> Iterator[str]:
+    shapes = tuple((i.name, i.type.positions if i.type.tokens else (*i.type.positions, i.type.channels)) for i in inputs)
+    yield f"INPUTS = {shapes!r}"
+    yield f"TOKENS = { {i.name: i.type.channels for i in inputs if i.type.tokens}!r}  # inputs of integers below a number"
 
 
 def _end(value: sp.Expr) -> str:

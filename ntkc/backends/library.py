@@ -13,14 +13,15 @@ WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 ENTRIES = ("kernel", "nngp", "ntk", "diagonal")
 
 
-def library(text: str, others: tuple[ModuleType, ...] = ()) -> str:
-    """The definitions that `text` and the public functions reach, in the order of the files they come from."""
+def library(text: str, others: tuple[ModuleType, ...] = (), entries: tuple[str, ...] = ENTRIES) -> str:
+    """The definitions that `text` and the entries reach, in the order of the files they come from."""
     known: dict[str, str] = {}
     for module in (*PRELUDE, *others):
         functions = {k: v for k, v in _definitions(module).items() if module in PRELUDE or (k[0] == "_" and k[1].islower())}
         known |= {name: source for name, source in functions.items() if name not in known}
+    known = {name: source for name, source in known.items() if name in entries or name not in ENTRIES}
     reached: set[str] = set()
-    waiting = [*ENTRIES, *WORD.findall(text)]
+    waiting = [*entries, *WORD.findall(text)]
     while waiting:
         name = waiting.pop()
         if name in known and name not in reached:

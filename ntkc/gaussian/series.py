@@ -28,6 +28,10 @@ class Series:
     kinks: tuple[sp.Expr, ...] = ()
 
 
+class Unbounded(NotClosed):
+    """E f^2 is infinite, or f is not defined where a Gaussian variable may be."""
+
+
 def series(f: sp.Expr, g: sp.Expr) -> Series:
     """The series of two functions of `Z`, with its error bound measured at the reference variances."""
     kinks = tuple(sorted({*_kinks(f), *_kinks(g)}, key=sp.default_sort_key))
@@ -47,7 +51,7 @@ def coefficients(function: sp.Expr, variance: float, kinks: tuple[sp.Expr, ...],
     values = np.broadcast_to(sp.lambdify(Z, function, ["scipy", "numpy"])(root * points), points.shape)
     mass = weights * values**2
     if not np.isfinite(mass).all() or max(mass[0], mass[-1]) > 1e-20 * np.sum(mass):
-        raise NotClosed(f"{str(function).replace(str(Z), 'z')} grows too fast, or is not defined everywhere")
+        raise Unbounded(f"{str(function).replace(str(Z), 'z')} grows too fast, or is not defined everywhere")
     he = [np.ones_like(points), points]
     for k in range(1, terms - 1):
         he.append((points * he[k] - np.sqrt(k) * he[k - 1]) / np.sqrt(k + 1))

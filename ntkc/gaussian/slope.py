@@ -25,5 +25,6 @@ def slope(function: sp.Expr, z: sp.Symbol) -> sp.Expr:
 
 def _vanishes(term: sp.Expr, z: sp.Symbol) -> bool:
     deltas = list(term.atoms(sp.DiracDelta))
-    (root,) = sp.solve(deltas[0].args[0], z) or (None,)
-    return root is not None and sp.simplify(term.xreplace({deltas[0]: sp.S.One}).subs(z, root)) == 0
+    roots = sp.solve(deltas[0].args[0], z)
+    rest = term.xreplace({deltas[0]: sp.S.One})
+    return bool(roots) and all(sp.simplify(rest.subs(z, root)) == 0 for root in roots)

@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 import sympy as sp
 
 from ntkc.ir.geometry import BadGrid, Geometry, Given, GlobalPool, Grid, Linear, Matrix, Pool, Select, Shift, Start, Window
+from ntkc.ir.mixing import MixingMatrix as MixingMatrix
+from ntkc.ir.mixing import RandomLogits as RandomLogits
 from ntkc.ir.sample import Sample
 
 
@@ -91,6 +93,10 @@ class Layer(ABC):
 
     def problem(self) -> str:
         """Why these arguments make no sense together, or nothing."""
+        return ""
+
+    def unclosed(self) -> str:
+        """Why its expectation has no closed form, so that it can only be sampled, or nothing."""
         return ""
 
     def grid(self, grid: Grid) -> Grid:
@@ -243,11 +249,29 @@ class Vector(Layer):
 
 
 @dataclass(frozen=True)
+class Joint(Layer):
+    """A function of all samples and positions of one channel, the same for every channel. Nothing is derived of it: the sampled
+    limit hands it slices as channels."""
+
+    needs_positions: ClassVar[bool] = False
+    least: ClassVar[int] = 1
+    """How many values of a channel it must see, or the tangent kernel is infinite."""
+
+    @abstractmethod
+    def sample(self) -> Sample:
+        """The finite-width layer."""
+
+
+@dataclass(frozen=True)
 class Mixing(Layer):
     """Attention: positions are mixed by coefficients A(x) that are deterministic in the limit, then by random matrices."""
 
+    def random_logits(self) -> RandomLogits | None:
+        """Where the coefficients stay random in the limit: the law of their logits."""
+        return None
+
     @abstractmethod
-    def coefficients(self) -> "MixingMatrix":
+    def coefficients(self) -> MixingMatrix:
         """A(x) from the operand's second moments between its positions."""
 
     @abstractmethod
@@ -261,16 +285,6 @@ class Mixing(Layer):
     @abstractmethod
     def sample(self) -> Sample:
         """The finite-width layer."""
-
-
-@dataclass(frozen=True, slots=True)
-class MixingMatrix:
-    """softmax, identity, relu or abs of scale * S + shift * [p = q], over the positions up to the own one where causal."""
-
-    mechanism: str
-    scale: sp.Expr
-    shift: sp.Expr
-    causal: bool
 
 
 def linear_grid(geometry: Geometry, grid: Grid) -> Grid:

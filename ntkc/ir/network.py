@@ -11,7 +11,7 @@ from typing import TypeAlias
 import sympy as sp
 
 from ntkc.ir.geometry import Grid
-from ntkc.ir.layer import Map, Mixing, Positional, Vector, Weighted
+from ntkc.ir.layer import Joint, Map, Mixing, Positional, Vector, Weighted
 from ntkc.source import Span
 
 
@@ -88,6 +88,15 @@ class PositionalNode:
     """A linear map over positions with fixed coefficients."""
 
     layer: Positional
+    operand: int
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class JointNode:
+    """A function of all samples and positions of each channel; only the sampled limit has a rule for it."""
+
+    layer: Joint
     operand: int
     origin: Origin
 
@@ -174,6 +183,7 @@ Node: TypeAlias = (
     | WeightedNode
     | MapNode
     | PositionalNode
+    | JointNode
     | MixingNode
     | ConcatNode
     | CombineNode
@@ -225,11 +235,13 @@ class Network:
     """Whether inputs with one axis of positions come with a mask."""
     functions: tuple[tuple[sp.Expr, str], ...] = ()
     """Names for scalar functions of the symbol `gaussian.terms.Z`, for messages and for the emitted code."""
+    sampled: Span | None = field(default=None, compare=False)
+    """Where the file says that expectations are sampled; its nonlinearities may stand on values that are not Gaussian."""
 
     def operands(self, index: int) -> tuple[int, ...]:
         """The nodes that a node reads, not following loops."""
         match self.nodes[index]:
-            case WeightedNode(operand=operand) | MapNode(operand=operand):
+            case WeightedNode(operand=operand) | MapNode(operand=operand) | JointNode(operand=operand):
                 return (operand,)
             case PositionalNode(operand=operand) | MixingNode(operand=operand) | ItemNode(operand=operand):
                 return (operand,)

@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import sympy as sp
 
-from ntkc.ir.layer import Mixing, MixingMatrix, choice, flag, number, optional
+from ntkc.ir.layer import Mixing, MixingMatrix, RandomLogits, choice, flag, number, optional
 from ntkc.ir.sample import Sample
 
 
@@ -29,13 +29,22 @@ class Attention(Mixing):
     position_std: sp.Expr | None = optional()
 
     def problem(self) -> str:
-        if self.scaling == "sqrt":
-            if self.tied_query_key:
-                return "logits q . k / sqrt(d) with tied query and key grow without bound; use `scaling=linear`"
-            return "logits q . k / sqrt(d) stay random in the limit and have no closed form; use `scaling=linear` and tied keys"
+        if self.scaling == "sqrt" and self.tied_query_key:
+            return "logits q . k / sqrt(d) with tied query and key grow without bound; use `scaling=linear`"
         if self.tied_query_key and self.key_std is not None and self.key_std != self.query_std:
             return "with `tied_query_key` one matrix serves both, so `key_std` equals `query_std`"
         return ""
+
+    def unclosed(self) -> str:
+        return (
+            "logits q . k / sqrt(d) stay random in the limit; with `scaling=linear` they do not" if self.scaling == "sqrt" else ""
+        )
+
+    def random_logits(self) -> RandomLogits | None:
+        if self.scaling == "linear":
+            return None
+        scale = self.query_std**2 * (1 if self.key_std is None else self.key_std) ** 2
+        return RandomLogits(self.mechanism, scale, sp.sympify(self.position_std or 0) ** 2, self.causal)
 
     def coefficients(self) -> MixingMatrix:
         scale = self.query_std**2 if self.tied_query_key else sp.S.Zero
@@ -49,7 +58,8 @@ class Attention(Mixing):
         return 2 * scale * square + scale * tangent + (self.b_std or 0) ** 2
 
     def sample(self) -> Sample:
-        logits = (self.mechanism, self.tied_query_key, self.query_std, self.key_std, self.causal, self.position_std)
+        tied = self.tied_query_key
+        logits = (self.mechanism, self.scaling, tied, self.query_std, self.key_std, self.causal, self.position_std)
         return Sample(_attend, (None, self.value_std, self.out_std, self.b_std, *logits))
 
 
@@ -62,6 +72,7 @@ def _attend(
     out_std: Any,
     b_std: Any,
     mechanism: str,
+    scaling: str,
     tied: bool,
     query_std: Any,
     key_std: Any,
@@ -69,15 +80,18 @@ def _attend(
     position_std: Any,
     present: Any = None,
 ) -> Any:
-    """One head; its positions in row-major order."""
+    """Positions in row-major order. One head as wide as the layer, or with logits over sqrt(d), which stay random, as many heads
+    as each of them is wide."""
     shape, d = h.shape[1:-1], h.shape[-1]
     width, n = width or weights.width, math.prod(h.shape[1:-1])
+    heads = 1 if scaling == "linear" else math.isqrt(width - 1) + 1
+    size = width if heads == 1 else heads
     h = h.reshape(h.shape[0], n, d)
     at = h if position_std is None else h + position_std * weights(name + "/positions", (n, d))
-    query = at @ weights(name + "/Q", (d, width)) * (query_std / math.sqrt(d))
+    query = _heads(at @ weights(name + "/Q", (d, heads * size)) * (query_std / math.sqrt(d)), heads)
     key_std = query_std if key_std is None and tied else 1 if key_std is None else key_std
-    key = query if tied else at @ weights(name + "/K", (d, width)) * (key_std / math.sqrt(d))
-    logits = jnp.einsum("npc,nqc->npq", query, key) / query.shape[-1]
+    key = query if tied else _heads(at @ weights(name + "/K", (d, heads * size)) * (key_std / math.sqrt(d)), heads)
+    logits = jnp.einsum("nhpc,nhqc->nhpq", query, key) / (size if scaling == "linear" else math.sqrt(size))
     seen = jnp.tril(jnp.ones((n, n), bool)) if causal else jnp.ones((n, n), bool)
     seen = seen if present is None else seen & (present[:, None, :] > 0)
     if mechanism == "softmax":
@@ -86,8 +100,14 @@ def _attend(
         mix = mix / jnp.where(total > 0, total, 1)
     else:
         mix = {"identity": logits, "relu": jnp.maximum(logits, 0), "abs": jnp.abs(logits)}[mechanism] * seen
-    value = h @ weights(name + "/V", (d, width)) * (value_std / math.sqrt(d))
-    y = mix @ value @ weights(name + "/O", (width, width)) * (out_std / math.sqrt(value.shape[-1]))
+    value = _heads(h @ weights(name + "/V", (d, heads * size)) * (value_std / math.sqrt(d)), heads)
+    joined = jnp.swapaxes(mix @ value, 1, 2).reshape(h.shape[0], n, heads * size)
+    y = joined @ weights(name + "/O", (heads * size, width)) * (out_std / math.sqrt(heads * size))
     if b_std is not None:
         y = y + b_std * weights(name + "/b", (width,))
     return y.reshape(h.shape[0], *shape, y.shape[-1])
+
+
+def _heads(v: Any, heads: int) -> Any:
+    """(n, positions, heads x size) -> (n, heads, positions, size)."""
+    return jnp.swapaxes(v.reshape(*v.shape[:2], heads, -1), 1, 2)

@@ -11,9 +11,11 @@ from ntkc.deriving.memory import CROSS, FIRST, SECOND, Underivable
 from ntkc.deriving.rules import Rules
 from ntkc.deriving.tables import with_tables
 from ntkc.diagnostics import ArchError, Diagnostic
+from ntkc.gaussian.series import Unbounded
 from ntkc.gaussian.slope import Discontinuous
 from ntkc.ir.network import InputNode, Loop, Network
 from ntkc.ir.recursion import Equation, GivenArray, LoopStep, Output, PositionMap, Recursion, State, Step, at_second
+from ntkc.resolving.problem import SAMPLE_IT
 
 Moment = TypeVar("Moment", Equation, State)
 
@@ -64,6 +66,8 @@ def _diagnostic(network: Network, error: Underivable) -> Diagnostic:
     help = "write it so that each nonlinearity acts on one Gaussian value, or as a sum of products of such"
     if error.loop is not None:
         help = f"a `repeat` of at most {LONGEST_UNROLLED} turns would be written out turn by turn"
+    elif not isinstance(error.__cause__, Unbounded):
+        help += f", or {SAMPLE_IT}"
     return Diagnostic("no-closed-form", "the expectation of this value cannot be derived", span, error.reason, help)
 
 

@@ -21,14 +21,16 @@ def resolve(
     overrides: Mapping[str, str] | None = None,
     *,
     masked: bool = False,
+    sampled: bool = False,
     unrolled: frozenset[Span] = frozenset(),
 ) -> Network:
-    """The network of one `arch` (by default the only one, or the last); `masked` where its sequences come with masks, `unrolled`
-    the `repeat`s that are written out turn by turn."""
+    """The network of one `arch` (by default the only one, or the last); `masked` where its sequences come with masks, `sampled`
+    as by `option expectation = sampled`, `unrolled` the `repeat`s that are written out turn by turn."""
     arch = _choose(file, name)
     scope = Scope()
     problems = _define(file, scope, ())
     builder = Builder()
+    builder.sampled = arch.name.span if sampled else None
     statements = Statements(builder, dict(overrides or {}), unrolled)
     statements.run(arch.body, scope)
     problems += statements.problems or builder.unknown_widths()
@@ -55,6 +57,7 @@ def resolve(
         tuple(statements.outputs),
         masked,
         named,
+        builder.sampled,
     )
 
 

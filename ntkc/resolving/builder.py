@@ -5,10 +5,11 @@ elementwise arithmetic, however it is written, gathers itself; it becomes a node
 from dataclasses import replace
 
 import sympy as sp
+from sympy.core.function import Application
 
 from ntkc.diagnostics import did_you_mean
 from ntkc.ir.geometry import BadGrid, Given, Grid, Select
-from ntkc.ir.layer import Layer, Map, Mixing, Positional, Unflatten, Vector, Weighted
+from ntkc.ir.layer import Joint, Layer, Map, Mixing, Positional, Unflatten, Vector, Weighted
 from ntkc.ir.network import (
     CarriedNode,
     CombineNode,
@@ -16,6 +17,7 @@ from ntkc.ir.network import (
     FinalNode,
     InputNode,
     ItemNode,
+    JointNode,
     Law,
     MapNode,
     MixingNode,
@@ -27,13 +29,14 @@ from ntkc.ir.network import (
 )
 from ntkc.layers.join import Begin, axis_names
 from ntkc.resolving.nodes import Place
+from ntkc.resolving.numbers import is_linear
 from ntkc.resolving.parameterization import Parameterization
-from ntkc.resolving.problem import fail
+from ntkc.resolving.problem import SAMPLE_IT, fail
 from ntkc.source import Span
 
 
 class Builder(Parameterization):
-    """What layers, functions and loops make of values."""
+    """What layers, functions and loops make of values. Where expectations are sampled, nonlinearities may stand on any value."""
 
     def input(self, name: str, type: Type, span: Span, adjacency: str = "") -> sp.Expr:
         law = Law.TOKENS if type.tokens else Law.DATA
@@ -127,6 +130,17 @@ class Builder(Parameterization):
         if place.vector:
             fail("no-positions", f"`{layer.name}` needs positions", span, "this value has none: it is one vector")
 
+    def joint(self, layer: Joint, value: sp.Expr, span: Span) -> sp.Expr:
+        """A function of all samples and positions of each channel."""
+        operand = self.materialize(value, span)
+        place = self.places[operand]
+        if self.laws[operand] is Law.DATA:
+            self._refuse(self.symbol(operand), span)
+        if layer.needs_positions:
+            self._need_positions(layer, place, span)
+        place = place if place.vector else replace(place, grid=self._grid(layer, place.grid, span))
+        return self._add(JointNode(layer, operand, self._origin(span)), Law.FUNCTION, place, self.widths[operand])
+
     def mixing(self, layer: Mixing, weight: str, value: sp.Expr, span: Span) -> sp.Expr:
         operand = self.materialize(value, span)
         place = self.places[operand]
@@ -214,7 +228,8 @@ class Builder(Parameterization):
     def _argument(self, value: sp.Expr, span: Span) -> sp.Expr:
         """A linear combination of several Gaussians is one Gaussian."""
         symbols = self.reads(value)
-        if len(symbols) > 1 and _is_linear(value, symbols) and all(self.law(s) is Law.GAUSSIAN for s in symbols):
+        gaussian = len(symbols) > 1 and is_linear(value, symbols) and all(self.law(s) is Law.GAUSSIAN for s in symbols)
+        if gaussian or (self.sampled and symbols and value.has(Application)):
             return self.symbol(self.materialize(value, span))
         return value
 
@@ -224,9 +239,10 @@ class Builder(Parameterization):
             self._need_numbers(self._symbols[symbol], span)
         if any(isinstance(self.nodes[self._symbols[s]], ConcatNode) for s in symbols):
             return self._by_parts(value, symbols, span)
-        if _is_linear(value, symbols):
+        if is_linear(value, symbols):
             return self._combine({s: value.coeff(s) for s in symbols}, span)
-        others = {s: value.coeff(s) for s in symbols if self.law(s) is not Law.GAUSSIAN}
+        closed = (Law.GAUSSIAN, Law.FUNCTION) if self.sampled else (Law.GAUSSIAN,)
+        others = {s: value.coeff(s) for s in symbols if self.law(s) not in closed}
         rest = sp.expand(value - sp.Add(*(k * s for s, k in others.items())))
         for symbol in others:
             if rest.has(symbol) or any(self.reads(k) for k in others.values()):
@@ -292,7 +308,7 @@ class Builder(Parameterization):
             "a nonlinearity is applied to a value that is not Gaussian",
             span,
             "no layer has mixed its channels since the last nonlinearity, product or gain",
-            "put a `dense` layer before it; its expectation has no closed form otherwise",
+            f"put a `dense` layer before it, or {SAMPLE_IT}",
         )
 
 
@@ -300,11 +316,3 @@ def _shown(place: Place) -> str:
     if not place.grid:
         return "a vector"
     return ("flattened " if place.flat else "") + " x ".join("_" if n is None else str(n) for n in place.grid) + " positions"
-
-
-def _is_linear(value: sp.Expr, symbols: list[sp.Symbol]) -> bool:
-    """Homogeneous of degree one in the symbols."""
-    flat = sp.expand(value)
-    if any(flat.coeff(s).has(*symbols) for s in symbols):
-        return False
-    return bool(sp.expand(flat - sp.Add(*(flat.coeff(s) * s for s in symbols))) == 0)

@@ -7,12 +7,12 @@ import sympy as sp
 from ntkc.diagnostics import did_you_mean
 from ntkc.gaussian.terms import Z
 from ntkc.ir import syntax as ast
-from ntkc.ir.layer import Layer, Map, Mixing, Positional, Vector, Weighted
+from ntkc.ir.layer import Joint, Layer, Map, Mixing, Positional, Vector, Weighted
 from ntkc.resolving.arguments import bind_layer, bind_parameters
 from ntkc.resolving.builder import Builder
 from ntkc.resolving.indexing import Indexing
 from ntkc.resolving.numbers import CONSTANTS, arithmetic, finite, literal
-from ntkc.resolving.problem import Problem, fail
+from ntkc.resolving.problem import SAMPLE_IT, Problem, fail
 from ntkc.resolving.scope import NamedLayer, Poison, Scope
 from ntkc.source import Span
 from ntkc.vocabulary import PLANNED, layer_types, scalar_functions
@@ -145,7 +145,11 @@ class Expressions(Indexing):
         first = replace(call, args=call.args[:1], keywords=())
         value = self._operand(first, scope)
         layer = self.layer(call, scope, call.args[1:])
+        if self.builder.sampled is None and (reason := layer.unclosed()):
+            fail("no-closed-form", f"`{layer.name}` has no closed form here", call.span, reason, SAMPLE_IT)
         match layer:
+            case Joint():
+                return self.builder.joint(layer, value, call.span)
             case Map():
                 return self.builder.mapped(layer, value, call.span)
             case Positional():

@@ -34,6 +34,7 @@ class Nodes:
         self.widths: list[int | None] = []
         self.loops: list[Loop | None] = []
         self.loop: int | None = None
+        self.sampled: Span | None = None
         self._symbols: dict[sp.Symbol, int] = {}
         self._made: dict[tuple[sp.Expr, int | None], int] = {}
         self._uses: dict[tuple[sp.Symbol, sp.Symbol, int | None], int] = {}

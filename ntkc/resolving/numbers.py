@@ -39,3 +39,11 @@ def finite(value: sp.Expr, span: Span) -> sp.Expr:
     if value.has(sp.zoo, sp.nan) or value.is_extended_real is False:
         fail("not-a-number", "this expression is not a real number", span, f"its value is {value}")
     return value
+
+
+def is_linear(value: sp.Expr, symbols: list[sp.Symbol]) -> bool:
+    """Homogeneous of degree one in the symbols."""
+    flat = sp.expand(value)
+    if any(flat.coeff(s).has(*symbols) for s in symbols):
+        return False
+    return bool(sp.expand(flat - sp.Add(*(flat.coeff(s) * s for s in symbols))) == 0)

@@ -5,6 +5,8 @@ from typing import NoReturn
 from ntkc.diagnostics import Diagnostic
 from ntkc.source import Span
 
+SAMPLE_IT = "sample it: `option expectation = sampled`"
+
 
 class Problem(Exception):
     """Carries one diagnostic, or none when it only follows from an earlier one."""

@@ -20,10 +20,11 @@ from ntkc.vocabulary import layer_types
 
 RESERVED = re.compile(
     r"(C|[KSTmAdev]\d|Theta\d|C_|[der]\d*_|own\d|root\d|root_|first_|turn|loop|i\d|jnp$|jax$|lax$|math$|params$|left$|right$|same$"
-    r"|state$|weights$|xs$|outputs$|partial$|kernel$|nngp$|ntk$|dual_).*"
+    r"|state$|samples$|seed$|weights$|xs$|outputs$|partial$|kernel$|nngp$|ntk$|dual_).*"
 )
 """Names of moments and of what else the emitted module defines."""
 SIZES = {"vector": 1, "sequence": 2, "image": 3, "volume": 4, "tokens": 2, "graph": 2}
+OPTIONS = {"parameterization": ("ntk", "standard"), "expectation": ("exact", "sampled")}
 
 
 class Statements(Loops):
@@ -154,18 +155,21 @@ class Statements(Loops):
 
     def _option(self, statement: ast.Option) -> None:
         name, value = statement.name, statement.value
-        if name.id != "parameterization":
-            label = did_you_mean(name.id, ["parameterization"])
+        if name.id not in OPTIONS:
+            label = did_you_mean(name.id, OPTIONS)
             fail("unknown-option", f"no option is named `{name.id}`", name.span, label)
+        words = OPTIONS[name.id]
         word = value.id if isinstance(value, ast.Name) else ""
-        if word not in ("ntk", "standard"):
-            fail(
-                "bad-argument",
-                "`parameterization` must be ntk or standard",
-                value.span,
-                did_you_mean(word, ["ntk", "standard"]),
-            )
-        self.standard = word == "standard"
+        if word not in words:
+            message = f"`{name.id}` must be {' or '.join(words)}"
+            fail("bad-argument", message, value.span, did_you_mean(word, words))
+        if name.id == "parameterization":
+            self.standard = word == "standard"
+        elif self.builder.nodes:
+            label = "it holds for the whole network"
+            fail("late-option", "`option expectation` stands after the first input", statement.span, label, "write it above")
+        else:
+            self.builder.sampled = statement.span if word == "sampled" else None
 
     def _layer(self, statement: ast.Layer, scope: Scope) -> None:
         call, name = statement.call, statement.name.id

@@ -1,0 +1,33 @@
+"""Batch normalization by the statistics of the evaluation batch (Ioffe and Szegedy 2015; Yang et al. 2019)."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+import sympy as sp
+
+from ntkc.ir.layer import Joint, number
+from ntkc.ir.sample import Sample
+
+
+@dataclass(frozen=True)
+class BatchNorm(Joint):
+    """Mean and variance of each channel over the samples of the batch and over positions; x1 and x2 are two batches. With fewer
+    than 4 values the expectation of 1 / variance, and with it the tangent kernel, is infinite."""
+
+    name = "batch_norm"
+    least: ClassVar[int] = 4
+
+    eps: sp.Expr = number("1e-12")
+
+    def unclosed(self) -> str:
+        return "each channel is divided by its own random deviation over the batch; `layer_norm` has a closed form"
+
+    def sample(self) -> Sample:
+        return Sample(_batch_norm, (self.eps,))
+
+
+def _batch_norm(h: Any, eps: Any) -> Any:
+    over = tuple(range(h.ndim - 1))
+    h = h - jnp.mean(h, over, keepdims=True)
+    return h / jnp.sqrt(jnp.mean(h**2, over, keepdims=True) + eps)
