@@ -34,7 +34,13 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
     def guarded(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except (ArchError, InputError) as error:
+        except ArchError as error:
+            if kwargs.get("as_json"):
+                click.echo(json.dumps({"ok": False, "diagnostics": [d.record() for d in error.diagnostics]}))
+            else:
+                click.echo(str(error), err=True)
+            sys.exit(1)
+        except InputError as error:
             click.echo(str(error), err=True)
             sys.exit(1)
 
@@ -52,7 +58,10 @@ def _compiles(command: Callable[..., None]) -> Callable[..., None]:
         pairs = [setting.partition("=") for setting in settings]
         if any(not sep or not value for _, sep, value in pairs):
             raise click.UsageError("--set takes NAME=VALUE")
-        command(compile_source(read(file), arch, {name: value for name, _, value in pairs}), **kwargs)
+        compilation = compile_source(read(file), arch, {name: value for name, _, value in pairs})
+        for warning in compilation.warnings:
+            click.echo(str(warning), err=True)
+        command(compilation, **kwargs)
 
     return _guarded(compiled)
 
@@ -68,7 +77,11 @@ def main() -> None:
 @click.option("--json", "as_json", is_flag=True)
 def check(compilation: Compilation, as_json: bool) -> None:
     """Report every mistake in FILE."""
-    click.echo(json.dumps({"ok": True, "arch": compilation.network.name}) if as_json else f"{compilation.source.name}: ok")
+    if as_json:
+        warnings = [warning.record() for warning in compilation.warnings]
+        click.echo(json.dumps({"ok": True, "arch": compilation.network.name, "diagnostics": warnings}))
+    else:
+        click.echo(f"{compilation.source.name}: ok")
 
 
 @main.command()

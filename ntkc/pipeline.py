@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from warnings import warn
 
 from ntkc.backends.jax import emit
+from ntkc.diagnostics import ArchWarning, Diagnostic
 from ntkc.ir.network import Network
 from ntkc.ir.program import Program
 from ntkc.ir.recursion import Recursion
@@ -35,6 +37,11 @@ class Compilation:
     program: Program
     code: str
     overrides: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """What is valid and may not be what was meant."""
+        return self.network.warnings
 
     def module(self) -> ModuleType:
         """The emitted code, imported; tracebacks show its lines."""
@@ -82,4 +89,7 @@ def compile_syntax(
 
 def load(path: str | Path, name: str | None = None, **overrides: object) -> Compilation:
     """Compiles a `.arch` file; `overrides` set its consts and the defaults of its params."""
-    return compile_source(read(Path(path)), name, {key: str(value) for key, value in overrides.items()})
+    compilation = compile_source(read(Path(path)), name, {key: str(value) for key, value in overrides.items()})
+    for warning in compilation.warnings:
+        warn(str(warning), ArchWarning, stacklevel=2)
+    return compilation

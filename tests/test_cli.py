@@ -1,5 +1,6 @@
 """The command line, as a user meets it."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,23 @@ def test_errors_are_text_and_status_1(tmp_path: Path) -> None:
     assert run("check", str(tmp_path / "none.arch"))[0] == 1
     assert run("check", RELU, "--set", "depth")[0] == 2
     assert run("check", RELU, "--set", "dept=3")[0] == 1
+
+
+def test_json_of_errors_and_warnings(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.arch"
+    bad.write_text("arch net {\n    input x: vector(3)\n    output dens(x)\n}\n")
+    for command in ("check", "verify"):
+        status, output = run(command, str(bad), "--json")
+        (found,) = json.loads(output)["diagnostics"]
+        assert (status, found["code"], found["severity"]) == (1, "unknown-layer", "error")
+        assert (found["line"], found["column"], found["end_line"], found["end_column"]) == (3, 12, 3, 16)
+    (found,) = json.loads(run("check", str(tmp_path / "none.arch"), "--json")[1])["diagnostics"]
+    assert (found["code"], found["line"]) == ("file-not-found", None)
+    bad.write_text("arch net {\n    input x: vector(3)\n    output relu(dense(x))\n}\n")
+    result = CliRunner().invoke(main, ["check", str(bad), "--json"])
+    assert result.exit_code == 0
+    assert [d["code"] for d in json.loads(result.stdout)["diagnostics"]] == ["no-readout"]
+    assert result.stderr.startswith("warning[no-readout]: the output does not end in a linear readout")
 
 
 def test_eval(tmp_path: Path) -> None:

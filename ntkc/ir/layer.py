@@ -78,6 +78,16 @@ class Moments:
     mean: sp.Expr
 
 
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """What a user of a valid layer should know."""
+
+    code: str
+    message: str
+    label: str
+    help: str
+
+
 @dataclass(frozen=True)
 class Layer(ABC):
     """Common to all layers: a name in the language and a sentence of documentation with its source."""
@@ -87,6 +97,10 @@ class Layer(ABC):
     def problem(self) -> str:
         """Why these arguments make no sense together, or nothing."""
         return ""
+
+    def caution(self) -> Caution | None:
+        """A warning about these arguments."""
+        return None
 
     def grid(self, grid: Grid) -> Grid:
         """The output's index grid; BadGrid where the layer cannot stand on this one."""

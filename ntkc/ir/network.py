@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import sympy as sp
 
+from ntkc.diagnostics import Diagnostic
 from ntkc.ir.geometry import Grid
 from ntkc.ir.layer import Map, Mixing, Positional, Vector, Weighted
 from ntkc.source import Span
@@ -217,6 +218,7 @@ class Network:
     outputs: tuple[tuple[str, int], ...]
     functions: tuple[tuple[sp.Expr, str], ...] = ()
     """Names for scalar functions of the symbol `gaussian.terms.Z`, for messages and for the emitted code."""
+    warnings: tuple[Diagnostic, ...] = field(default=(), compare=False)
 
     def operands(self, index: int) -> tuple[int, ...]:
         """The nodes that a node reads, not following loops."""

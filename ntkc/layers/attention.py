@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import sympy as sp
 
-from ntkc.ir.layer import Mixing, MixingMatrix, choice, flag, number, optional
+from ntkc.ir.layer import Caution, Mixing, MixingMatrix, choice, flag, number, optional
 from ntkc.ir.sample import Sample
 
 
@@ -36,6 +36,17 @@ class Attention(Mixing):
         if self.tied_query_key and self.key_std is not None and self.key_std != self.query_std:
             return "with `tied_query_key` one matrix serves both, so `key_std` equals `query_std`"
         return ""
+
+    def caution(self) -> Caution | None:
+        if self.tied_query_key:
+            return None
+        effect = "attends uniformly" if self.mechanism == "softmax" else "attends to nothing"
+        return Caution(
+            "untied-attention",
+            f"with untied query and key and `scaling=linear` this layer {effect}",
+            "its logits vanish as the width grows",
+            "write `tied_query_key=true` to let them depend on the input",
+        )
 
     def coefficients(self) -> MixingMatrix:
         scale = self.query_std**2 if self.tied_query_key else sp.S.Zero
