@@ -15,6 +15,7 @@ from rich.table import Table
 from ntkc.backends.reference import evaluate
 from ntkc.demo import run_demo
 from ntkc.diagnostics import ArchError
+from ntkc.files import Unwritable, writing
 from ntkc.ir.show import latex, text
 from ntkc.passes.format import format_file
 from ntkc.passes.parse import parse
@@ -40,7 +41,7 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
             else:
                 click.echo(str(error), err=True)
             sys.exit(1)
-        except InputError as error:
+        except (InputError, Unwritable) as error:
             click.echo(str(error), err=True)
             sys.exit(1)
 
@@ -96,7 +97,8 @@ def fmt(file: Path, write: bool, only_check: bool) -> None:
     if only_check and formatted != source.text:
         raise InputError(f"{file}: not in the canonical form; run `ntkc fmt --write {file}`")
     if write:
-        file.write_text(formatted, encoding="utf-8")
+        with writing(file):
+            file.write_text(formatted, encoding="utf-8")
     elif not only_check:
         click.echo(formatted, nl=False)
 
@@ -152,7 +154,8 @@ def build(compilation: Compilation, output: Path | None) -> None:
     if output is None:
         click.echo(compilation.code, nl=False)
     else:
-        output.write_text(compilation.code, encoding="utf-8")
+        with writing(output):
+            output.write_text(compilation.code, encoding="utf-8")
 
 
 @main.command(name="eval")
@@ -167,17 +170,21 @@ def eval_command(
     compilation: Compilation, x1: Path, x2: Path | None, get: str, precision: str, digits: int | None, output: Path | None
 ) -> None:
     """Evaluate the kernels at the rows of the .npy files X1 and X2."""
+    kinds = tuple(get.split(","))
+    if unknown := [kind for kind in kinds if kind not in ("nngp", "ntk")]:
+        raise click.UsageError(f"--get takes nngp, ntk or nngp,ntk; got {unknown[0]!r}")
     a, b = _array(x1), None if x2 is None else _array(x2)
     if digits is not None:
         _print_digits(compilation, a, b, get, digits)
         return
     try:
-        found = compilation.kernel(a, b, get=tuple(get.split(",")), precision=precision)
+        found = compilation.kernel(a, b, get=kinds, precision=precision)
     except (ValueError, TypeError) as error:
         raise InputError(f"error: {error}") from error
     arrays = {kind: np.asarray(v) for kind in ("nngp", "ntk") if (v := getattr(found, kind)) is not None}
     if output is not None:
-        np.savez(output, **arrays)  # type: ignore[arg-type]
+        with writing(output):
+            np.savez(output, **arrays)  # type: ignore[arg-type]
     for kind, values in arrays.items():
         click.echo(f"{kind}: shape {values.shape}, {values.dtype}, from {values.min():.6g} to {values.max():.6g}")
 
@@ -201,6 +208,7 @@ def _array(path: Path) -> np.ndarray:
 
 
 @main.command()
+@_guarded
 def demo() -> None:
     """Compile, verify and use a kernel on real handwritten digits."""
     run_demo(print_report)

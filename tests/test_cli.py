@@ -56,6 +56,21 @@ def test_json_of_errors_and_warnings(tmp_path: Path) -> None:
     assert result.stderr.startswith("warning[no-readout]: the output does not end in a linear readout")
 
 
+def test_unwritable_paths(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.ones((2, 784), "float32"))
+    place = str(tmp_path / "none" / "out")
+    for command in (["build", RELU, "-o", place], ["eval", RELU, str(tmp_path / "x.npy"), "-o", place]):
+        status, output = run(*command)
+        assert status == 1
+        assert f"error: `{place}` cannot be written: no such file or directory" in output
+
+
+def test_eval_checks_what_to_get(tmp_path: Path) -> None:
+    status, output = run("eval", RELU, str(tmp_path / "x.npy"), "--get", "ntkk")
+    assert status == 2
+    assert "--get takes nngp, ntk or nngp,ntk; got 'ntkk'" in output
+
+
 def test_eval(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(3, 784)).astype("float32"))
     status, output = run("eval", RELU, str(tmp_path / "x.npy"), "-o", str(tmp_path / "k.npz"), "--set", "depth=2")

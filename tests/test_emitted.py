@@ -138,3 +138,14 @@ def test_relu_networks_run_on_angles(net: Compilation) -> None:
     """Second moments in their place would be right, but slower, and would lose digits for near duplicates."""
     assert net.program.gaps
     assert len([i for i in net.program.pair if isinstance(i, For)]) == 1
+
+
+def test_init_and_apply_check_hyperparameters(net: Compilation) -> None:
+    module, x = net.module(), _x(2)
+    arrays = module.init(jax.random.key(0), 8)
+    with pytest.raises(TypeError, match="no hyperparameter is named 'sigma_v'"):
+        module.init(jax.random.key(0), 8, sigma_v=1.0)
+    with pytest.raises(TypeError, match="no hyperparameter is named 'sigma_v'"):
+        module.apply(arrays, x, sigma_v=1.0)
+    with pytest.raises(ValueError, match="sigma_w = -1"):
+        module.apply(arrays, x, sigma_w=-1.0)

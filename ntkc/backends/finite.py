@@ -43,11 +43,11 @@ def forward(network: Network) -> Iterator[str]:
     yield "    if any(None in shape for shape in shapes):"
     yield '        raise ValueError("the size of an input is not in the file; give inputs=[shape]")'
     yield "    weights = _Weights({}, key, widths)"
-    yield "    _forward(weights, [jnp.ones((1, *shape)) for shape in shapes], {**PARAMS, **params})"
+    yield "    _forward(weights, [jnp.ones((1, *shape)) for shape in shapes], _finite_parameters(params))"
     yield "    return weights.arrays"
     yield "\n\ndef apply(arrays, x, **params):"
     yield '    """The network at the rows of x, with weights from `init`."""'
-    yield '    return _forward(_Weights(arrays), _check("x", x, INPUTS), {**PARAMS, **params})'
+    yield '    return _forward(_Weights(arrays), _check("x", x, INPUTS), _finite_parameters(params))'
 
 
 def _of_default_width(network: Network) -> str | None:
