@@ -81,12 +81,12 @@ def _attend(
 ) -> Any:
     """One head; its positions in row-major order."""
     shape, d = h.shape[1:-1], h.shape[-1]
-    width, n = width or weights.width, math.prod(h.shape[1:-1])
+    inner, n = weights.width, math.prod(h.shape[1:-1])
     h = h.reshape(h.shape[0], n, d)
     at = h if position_std is None else h + position_std * weights(name + "/positions", (n, d))
-    query = at @ weights(name + "/Q", (d, width)) * (query_std / math.sqrt(d))
+    query = at @ weights(name + "/Q", (d, inner)) * (query_std / math.sqrt(d))
     key_std = query_std if key_std is None and tied else 1 if key_std is None else key_std
-    key = query if tied else at @ weights(name + "/K", (d, width)) * (key_std / math.sqrt(d))
+    key = query if tied else at @ weights(name + "/K", (d, inner)) * (key_std / math.sqrt(d))
     logits = jnp.einsum("npc,nqc->npq", query, key) / query.shape[-1]
     seen = jnp.tril(jnp.ones((n, n), bool)) if causal else jnp.ones((n, n), bool)
     if mechanism == "softmax":
@@ -94,8 +94,8 @@ def _attend(
         mix = mix / mix.sum(-1, keepdims=True)
     else:
         mix = {"identity": logits, "relu": jnp.maximum(logits, 0), "abs": jnp.abs(logits)}[mechanism] * seen
-    value = h @ weights(name + "/V", (d, width)) * (value_std / math.sqrt(d))
-    y = mix @ value @ weights(name + "/O", (width, width)) * (out_std / math.sqrt(value.shape[-1]))
+    value = h @ weights(name + "/V", (d, inner)) * (value_std / math.sqrt(d))
+    y = mix @ value @ weights(name + "/O", (inner, width or inner)) * (out_std / math.sqrt(value.shape[-1]))
     if b_std is not None:
-        y = y + b_std * weights(name + "/b", (width,))
+        y = y + b_std * weights(name + "/b", y.shape[-1:])
     return y.reshape(h.shape[0], *shape, y.shape[-1])
