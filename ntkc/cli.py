@@ -17,6 +17,7 @@ from ntkc.demo import run_demo
 from ntkc.diagnostics import ArchError
 from ntkc.files import Unwritable, writing
 from ntkc.ir.show import latex, text
+from ntkc.lowering.forms import Forms
 from ntkc.passes.format import format_file
 from ntkc.passes.parse import parse
 from ntkc.passes.read import read
@@ -108,7 +109,8 @@ def fmt(file: Path, write: bool, only_check: bool) -> None:
 @click.option("--stage", type=click.Choice(["syntax", "network", "recursion", "program", "code"]), default="code")
 def show(compilation: Compilation, stage: str) -> None:
     """Print one form of the program on its way to code."""
-    form = text(compilation.recursion) if stage == "recursion" else getattr(compilation, stage)
+    recursion = compilation.recursion
+    form = text(recursion, Forms(recursion, recursion.steps).demand()) if stage == "recursion" else getattr(compilation, stage)
     if stage == "network":
         form = "\n".join(f"v{i}: {node}" for i, node in enumerate(compilation.network.nodes))
     if stage == "program":

@@ -56,6 +56,16 @@ def test_json_of_errors_and_warnings(tmp_path: Path) -> None:
     assert result.stderr.startswith("warning[no-readout]: the output does not end in a linear readout")
 
 
+@pytest.mark.parametrize(("end", "demand"), [("flatten", "matching positions"), ("global_avg_pool", "all pairs of positions")])
+def test_the_recursion_shows_what_is_needed(tmp_path: Path, end: str, demand: str) -> None:
+    path = tmp_path / "net.arch"
+    path.write_text(f"arch net {{\n input x: image(4, 4, 1)\n output x |> conv(3) |> relu |> {end} |> dense\n}}\n")
+    status, output = run("show", str(path), "--stage", "recursion")
+    assert status == 0
+    assert demand in output
+    assert ("all pairs" in output) == (end == "global_avg_pool")
+
+
 def test_unwritable_paths(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.ones((2, 784), "float32"))
     place = str(tmp_path / "none" / "out")
