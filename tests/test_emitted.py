@@ -1,12 +1,17 @@
 """What users do with an emitted module: gradients, symmetry, tiles, bad data, hyperparameters."""
 
+import subprocess
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ruff import find_ruff_bin
 
-from ntkc import Compilation, compile_source
+from ntkc import Compilation, compile_source, load
 from ntkc.backends.reference import evaluate
+from ntkc.demo import examples
 from ntkc.ir.program import For
 from ntkc.source import Source
 
@@ -178,3 +183,12 @@ def test_an_attention_that_is_read_out_keeps_its_inner_width() -> None:
         "O": (8, 1),
     }
     assert module.apply(arrays, np.ones((2, 3, 4), "float32")).shape == (2, 1)
+
+
+@pytest.mark.parametrize("example", ["relu_mlp", "tanh_mlp", "siamese", "rnn", "cntk"])
+def test_emitted_text_is_formatted(example: str, tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(load(examples() / f"{example}.arch").code)
+    command = [find_ruff_bin(), "format", "--check", "--isolated", "--line-length", "130", str(path)]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "1 file already formatted\n"
+    assert len(path.read_text().splitlines()) < 800  # tables of coefficients fill their lines
