@@ -15,7 +15,9 @@ from rich.table import Table
 from ntkc.backends.reference import evaluate
 from ntkc.demo import run_demo
 from ntkc.diagnostics import ArchError
+from ntkc.files import Unwritable, writing
 from ntkc.ir.show import latex, text
+from ntkc.lowering.forms import Forms
 from ntkc.passes.format import format_file
 from ntkc.passes.parse import parse
 from ntkc.passes.read import read
@@ -37,7 +39,13 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
     def guarded(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except (ArchError, InputError) as error:
+        except ArchError as error:
+            if kwargs.get("as_json"):
+                click.echo(json.dumps({"ok": False, "diagnostics": [d.record() for d in error.diagnostics]}))
+            else:
+                click.echo(str(error), err=True)
+            sys.exit(1)
+        except (InputError, Unwritable) as error:
             click.echo(str(error), err=True)
             sys.exit(1)
 
@@ -58,7 +66,10 @@ def _compiles(command: Callable[..., None]) -> Callable[..., None]:
             raise click.UsageError("--set takes NAME=VALUE")
         overrides = {name: value for name, _, value in pairs}
         sampled = kwargs.get("sampled") is not None
-        command(compile_source(read(file), arch, overrides, masked=masked, sampled=sampled), **kwargs)
+        compilation = compile_source(read(file), arch, overrides, masked=masked, sampled=sampled)
+        for warning in compilation.warnings:
+            click.echo(str(warning), err=True)
+        command(compilation, **kwargs)
 
     return _guarded(compiled)
 
@@ -74,7 +85,11 @@ def main() -> None:
 @click.option("--json", "as_json", is_flag=True)
 def check(compilation: Compilation, as_json: bool) -> None:
     """Report every mistake in FILE."""
-    click.echo(json.dumps({"ok": True, "arch": compilation.network.name}) if as_json else f"{compilation.source.name}: ok")
+    if as_json:
+        warnings = [warning.record() for warning in compilation.warnings]
+        click.echo(json.dumps({"ok": True, "arch": compilation.network.name, "diagnostics": warnings}))
+    else:
+        click.echo(f"{compilation.source.name}: ok")
 
 
 @main.command()
@@ -89,7 +104,8 @@ def fmt(file: Path, write: bool, only_check: bool) -> None:
     if only_check and formatted != source.text:
         raise InputError(f"{file}: not in the canonical form; run `ntkc fmt --write {file}`")
     if write:
-        file.write_text(formatted, encoding="utf-8")
+        with writing(file):
+            file.write_text(formatted, encoding="utf-8")
     elif not only_check:
         click.echo(formatted, nl=False)
 
@@ -99,7 +115,8 @@ def fmt(file: Path, write: bool, only_check: bool) -> None:
 @click.option("--stage", type=click.Choice(["syntax", "network", "recursion", "program", "code"]), default="code")
 def show(compilation: Compilation, stage: str) -> None:
     """Print one form of the program on its way to code."""
-    form = text(compilation.recursion) if stage == "recursion" else getattr(compilation, stage)
+    recursion = compilation.recursion
+    form = text(recursion, Forms(recursion, recursion.steps).demand()) if stage == "recursion" else getattr(compilation, stage)
     if stage == "network":
         form = "\n".join(f"v{i}: {node}" for i, node in enumerate(compilation.network.nodes))
     if stage == "program":
@@ -146,7 +163,8 @@ def build(compilation: Compilation, output: Path | None) -> None:
     if output is None:
         click.echo(compilation.code, nl=False)
     else:
-        output.write_text(compilation.code, encoding="utf-8")
+        with writing(output):
+            output.write_text(compilation.code, encoding="utf-8")
 
 
 @main.command(name="eval")
@@ -171,6 +189,9 @@ def eval_command(
     output: Path | None,
 ) -> None:
     """Evaluate the kernels at the rows of the .npy files X1 and X2."""
+    kinds = tuple(get.split(","))
+    if unknown := [kind for kind in kinds if kind not in ("nngp", "ntk")]:
+        raise click.UsageError(f"--get takes nngp, ntk or nngp,ntk; got {unknown[0]!r}")
     a, b = _array(x1), None if x2 is None else _array(x2)
     options: dict[str, Any] = {"precision": precision}
     if digits is not None and sampled is not None:
@@ -181,12 +202,13 @@ def eval_command(
     try:
         if compilation.derived is None:
             options = {"seed": seed} | ({} if sampled is None else {"samples": sampled})
-        found = compilation.kernel(a, b, get=tuple(get.split(",")), **options)
+        found = compilation.kernel(a, b, get=kinds, **options)
     except (ValueError, TypeError) as error:
         raise InputError(f"error: {error}") from error
     arrays = {kind: np.asarray(v) for kind in _KINDS if (v := getattr(found, kind, None)) is not None}
     if output is not None:
-        np.savez(output, **arrays)  # type: ignore[arg-type]
+        with writing(output):
+            np.savez(output, **arrays)  # type: ignore[arg-type]
     for kind, values in arrays.items():
         click.echo(f"{kind}: shape {values.shape}, {values.dtype}, from {values.min():.6g} to {values.max():.6g}")
     if isinstance(found, Sampled):
@@ -213,6 +235,7 @@ def _array(path: Path) -> np.ndarray:
 
 
 @main.command()
+@_guarded
 def demo() -> None:
     """Compile, verify and use a kernel on real handwritten digits."""
     run_demo(print_report)

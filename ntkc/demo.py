@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from ntkc.files import writing
 from ntkc.ir.show import text
 from ntkc.pipeline import Compilation, load
 from ntkc.verify.verify import Report, verify
@@ -77,4 +78,5 @@ def _plot(compilation: Compilation) -> None:
         axes.plot(np.degrees(angles), np.asarray(values) / float(values[0]), label=name)
     axes.set(xlabel="angle between x and x' (degrees)", ylabel="kernel / kernel at angle 0", title=compilation.network.name)
     axes.legend()
-    figure.savefig(PLOT, dpi=150)
+    with writing(PLOT):
+        figure.savefig(PLOT, dpi=150)

@@ -39,6 +39,20 @@ class Diagnostic:
             rows.append(f"{' ' * width} = help: {self.help}")
         return "\n".join(rows)
 
+    def record(self) -> dict[str, str | int | None]:
+        """For programs: plain values, lines and columns from 1, `end_column` exclusive; no place in a file as a whole."""
+        source, start, end = self.span.source, self.span.start, self.span.end
+        whole = source.text == ""
+        line, column = (None, None) if whole else source.position(start)
+        end_line, end_column = (None, None) if whole else source.position(end)
+        words = {"code": self.code, "severity": self.severity, "message": self.message, "label": self.label, "help": self.help}
+        place = {"line": line, "column": column, "end_line": end_line, "end_column": end_column}
+        return {**words, "file": source.name, **place}
+
+
+class ArchWarning(UserWarning):
+    """A valid program that may not be what was meant."""
+
 
 class ArchError(Exception):
     """The input is at fault; carries every independent finding."""

@@ -9,9 +9,10 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from warnings import warn
 
 from ntkc.backends.jax import emit, emit_finite
-from ntkc.diagnostics import ArchError, Diagnostic
+from ntkc.diagnostics import ArchError, ArchWarning, Diagnostic
 from ntkc.ir.network import Network
 from ntkc.ir.program import Program
 from ntkc.ir.recursion import Recursion
@@ -38,6 +39,11 @@ class Compilation:
     derived: tuple[Recursion, Program] | None
     code: str
     overrides: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """What is valid and may not be what was meant."""
+        return self.network.warnings
 
     def with_masks(self) -> "Compilation":
         """The same network whose sequences come with masks."""
@@ -155,4 +161,7 @@ def _derived(
 def load(path: str | Path, name: str | None = None, **overrides: object) -> Compilation:
     """Compiles a `.arch` file; `overrides` set its consts and the defaults of its params. What does not close needs
     `option expectation = sampled` in the file."""
-    return compile_source(read(Path(path)), name, {key: str(value) for key, value in overrides.items()})
+    compilation = compile_source(read(Path(path)), name, {key: str(value) for key, value in overrides.items()})
+    for warning in compilation.warnings:
+        warn(str(warning), ArchWarning, stacklevel=2)
+    return compilation

@@ -1,5 +1,6 @@
 """The command line, as a user meets it."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,48 @@ def test_errors_are_text_and_status_1(tmp_path: Path) -> None:
     assert run("check", str(tmp_path / "none.arch"))[0] == 1
     assert run("check", RELU, "--set", "depth")[0] == 2
     assert run("check", RELU, "--set", "dept=3")[0] == 1
+
+
+def test_json_of_errors_and_warnings(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.arch"
+    bad.write_text("arch net {\n    input x: vector(3)\n    output dens(x)\n}\n")
+    for command in ("check", "verify"):
+        status, output = run(command, str(bad), "--json")
+        (found,) = json.loads(output)["diagnostics"]
+        assert (status, found["code"], found["severity"]) == (1, "unknown-layer", "error")
+        assert (found["line"], found["column"], found["end_line"], found["end_column"]) == (3, 12, 3, 16)
+    (found,) = json.loads(run("check", str(tmp_path / "none.arch"), "--json")[1])["diagnostics"]
+    assert (found["code"], found["line"]) == ("file-not-found", None)
+    bad.write_text("arch net {\n    input x: vector(3)\n    output relu(dense(x))\n}\n")
+    result = CliRunner().invoke(main, ["check", str(bad), "--json"])
+    assert result.exit_code == 0
+    assert [d["code"] for d in json.loads(result.stdout)["diagnostics"]] == ["no-readout"]
+    assert result.stderr.startswith("warning[no-readout]: the output does not end in a linear readout")
+
+
+@pytest.mark.parametrize(("end", "demand"), [("flatten", "matching positions"), ("global_avg_pool", "all pairs of positions")])
+def test_the_recursion_shows_what_is_needed(tmp_path: Path, end: str, demand: str) -> None:
+    path = tmp_path / "net.arch"
+    path.write_text(f"arch net {{\n input x: image(4, 4, 1)\n output x |> conv(3) |> relu |> {end} |> dense\n}}\n")
+    status, output = run("show", str(path), "--stage", "recursion")
+    assert status == 0
+    assert demand in output
+    assert ("all pairs" in output) == (end == "global_avg_pool")
+
+
+def test_unwritable_paths(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.ones((2, 784), "float32"))
+    place = str(tmp_path / "none" / "out")
+    for command in (["build", RELU, "-o", place], ["eval", RELU, str(tmp_path / "x.npy"), "-o", place]):
+        status, output = run(*command)
+        assert status == 1
+        assert f"error: `{place}` cannot be written: no such file or directory" in output
+
+
+def test_eval_checks_what_to_get(tmp_path: Path) -> None:
+    status, output = run("eval", RELU, str(tmp_path / "x.npy"), "--get", "ntkk")
+    assert status == 2
+    assert "--get takes nngp, ntk or nngp,ntk; got 'ntkk'" in output
 
 
 def test_eval(tmp_path: Path) -> None:

@@ -1,12 +1,17 @@
 """What users do with an emitted module: gradients, symmetry, tiles, bad data, hyperparameters."""
 
+import subprocess
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ruff import find_ruff_bin
 
-from ntkc import Compilation, compile_source
+from ntkc import Compilation, compile_source, load
 from ntkc.backends.reference import evaluate
+from ntkc.demo import examples
 from ntkc.ir.program import For
 from ntkc.source import Source
 
@@ -138,3 +143,52 @@ def test_relu_networks_run_on_angles(net: Compilation) -> None:
     """Second moments in their place would be right, but slower, and would lose digits for near duplicates."""
     assert net.program.gaps
     assert len([i for i in net.program.pair if isinstance(i, For)]) == 1
+
+
+def test_init_and_apply_check_hyperparameters(net: Compilation) -> None:
+    module, x = net.module(), _x(2)
+    arrays = module.init(jax.random.key(0), 8)
+    with pytest.raises(TypeError, match="no hyperparameter is named 'sigma_v'"):
+        module.init(jax.random.key(0), 8, sigma_v=1.0)
+    with pytest.raises(TypeError, match="no hyperparameter is named 'sigma_v'"):
+        module.apply(arrays, x, sigma_v=1.0)
+    with pytest.raises(ValueError, match="sigma_w = -1"):
+        module.apply(arrays, x, sigma_w=-1.0)
+
+
+@pytest.mark.parametrize(
+    ("body", "channels"),
+    [
+        ("h = relu(dense(x))\noutput dense(h) + 0.5 * dense(x)", 1),
+        ("h = relu(dense(x))\noutput a = dense(h), b = dense(h) + dense(x)", 1),
+        ("h = dense(x)\noutput h + dense(relu(h))", 8),  # the network goes on from h, which is as wide as any hidden value
+        ("h = dense(x)\nrepeat 2 { h = h + dense(relu(h)) }\noutput h", 8),
+        ("h = relu(dense(x))\noutput concat(dense(h), dense(x))", 2),
+    ],
+)
+def test_channels_of_outputs(body: str, channels: int) -> None:
+    module = compile_source(Source("net.arch", f"arch net {{\ninput x: vector(4)\n{body}\n}}\n")).module()
+    found = module.apply(module.init(jax.random.key(0), 8), _x(3))
+    for y in found.values() if isinstance(found, dict) else [found]:
+        assert y.shape == (3, channels)
+
+
+def test_an_attention_that_is_read_out_keeps_its_inner_width() -> None:
+    text = "arch net {\ninput x: sequence(3, 4)\noutput dense(x) |> attention(tied_query_key=true) |> global_avg_pool\n}\n"
+    module = compile_source(Source("net.arch", text)).module()
+    arrays = module.init(jax.random.key(0), 8)
+    assert {name[-1]: array.shape for name, array in arrays.items() if "attention" in name} == {
+        "Q": (8, 8),
+        "V": (8, 8),
+        "O": (8, 1),
+    }
+    assert module.apply(arrays, np.ones((2, 3, 4), "float32")).shape == (2, 1)
+
+
+@pytest.mark.parametrize("example", ["relu_mlp", "tanh_mlp", "siamese", "rnn", "cntk"])
+def test_emitted_text_is_formatted(example: str, tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(load(examples() / f"{example}.arch").code)
+    command = [find_ruff_bin(), "format", "--check", "--isolated", "--line-length", "130", str(path)]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "1 file already formatted\n"
+    assert len(path.read_text().splitlines()) < 800  # tables of coefficients fill their lines

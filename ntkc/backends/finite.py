@@ -1,6 +1,7 @@
 """Network -> the finite network in JAX: `init` and `apply`."""
 
 from collections.abc import Iterator
+from functools import cache
 
 import sympy as sp
 
@@ -23,6 +24,7 @@ from ntkc.ir.network import (
     VectorNode,
     WeightedNode,
 )
+from ntkc.ir.readout import feeds_body, readout
 from ntkc.ir.recursion import given_symbol
 from ntkc.ir.sample import Sample
 
@@ -51,17 +53,17 @@ def forward(network: Network) -> Iterator[str]:
     yield "    weights = _Weights({}, key, widths)"
     yield "    xs = [jnp.zeros((1, *s), int) if name in TOKENS else jnp.ones((1, *s)) for (name, _), s in zip(INPUTS, shapes)]"
     yield "    xs += [jnp.ones((1, shapes[i][0]) if k in MASKS else (1, shapes[i][0], shapes[i][0])) for k, i in GIVENS.items()]"
-    yield "    _forward(weights, xs, {**PARAMS, **params})"
+    yield "    _forward(weights, xs, _finite_parameters(params))"
     yield "    return weights.arrays"
     yield "\n\ndef apply(arrays, x, **params):"
     yield '    """The network at the rows of x, with weights from `init`."""'
     yield "    given, params = _split(params)"
-    yield '    return _forward(_Weights(arrays), _inputs("x", x, given), {**PARAMS, **params})'
+    yield '    return _forward(_Weights(arrays), _inputs("x", x, given), _finite_parameters(params))'
 
 
 def _of_default_width(network: Network) -> str | None:
     """The array of some layer whose width is the default one."""
-    last = {node for _, node in network.outputs}
+    last = last_layers(network)
     for index, node in enumerate(network.nodes):
         plain = isinstance(node, WeightedNode) and getattr(node.layer, "width", 0) is None and node.layer.gaussian
         if plain and index not in last and isinstance(node, WeightedNode):
@@ -70,6 +72,15 @@ def _of_default_width(network: Network) -> str | None:
                 turns, place = turns + 1, network.loops[place].parent
             return f'"{node.weight}{"[0]" * turns}/W"'
     return None
+
+
+@cache
+def last_layers(network: Network) -> frozenset[int]:
+    """The layers whose channels are those of an output: all that it sums, unless the network goes on from one of them."""
+    found = [readout(network, node) for _, node in network.outputs]
+    between = frozenset(index for each in found for index in each.between)
+    free = (r.layers for r in found if not r.others and not any(feeds_body(network, i, between) for i in r.layers))
+    return frozenset(index for layers in free for index in layers)
 
 
 def _body(network: Network, place: int | None, indent: str) -> Iterator[str]:
@@ -130,7 +141,7 @@ def _line(network: Network, index: int, node: Node, indent: str) -> Iterator[str
     match node:
         case WeightedNode(layer=layer, operand=operand) | MixingNode(layer=layer, operand=operand):
             sample = layer.sample()
-            last = any(index == output for _, output in network.outputs)
+            last = index in last_layers(network)
             function, name = sample.function.__name__, _weight_name(network, node)
             read, present = Present(network).read(index, operand), Present(network)
             more = present.attended(node) if isinstance(node, MixingNode) else ""

@@ -13,6 +13,7 @@ from ntkc.backends.finite import forward
 from ntkc.backends.library import library
 from ntkc.backends.maps import map_parameters, position_maps
 from ntkc.backends.printer import text
+from ntkc.backends.tidy import rows, tidy
 from ntkc.gaussian.series import NODES, VARIANCES, Series
 from ntkc.gaussian.terms import Z
 from ntkc.ir.layer import MixingMatrix
@@ -36,7 +37,7 @@ def emit(program: Program) -> str:
     """The text of the module."""
     parts = (_constants, position_maps, _definitions, _sample, _pair)
     own = "\n".join([*(line for part in parts for line in part(program)), *forward(program.network), ""])
-    return "\n".join([_docstring(program), IMPORTS, own]) + library(own, _layer_modules(program.network))
+    return tidy("\n".join([_docstring(program), IMPORTS, own]) + library(own, _layer_modules(program.network)))
 
 
 def emit_finite(network: Network) -> str:
@@ -47,7 +48,7 @@ def emit_finite(network: Network) -> str:
     givens = {node.adjacency: i for i, node in enumerate(inputs) if node.adjacency}
     constants = [f"PARAMS = {{{defaults}}}", *_inputs(inputs), f"GIVENS = {givens!r}", "MASKS = ()"]
     own = "\n".join([*constants, *forward(network), ""])
-    return "\n".join([head, IMPORTS, own]) + library(own, _layer_modules(network), ())
+    return tidy("\n".join([head, IMPORTS, own]) + library(own, _layer_modules(network), ()))
 
 
 def _layer_modules(network: Network) -> tuple[ModuleType, ...]:
@@ -99,7 +100,8 @@ def _constants(program: Program) -> Iterator[str]:
     yield f"NO_NTK = {(refusals[0] if refusals else '')!r}"
     if any(isinstance(d.value, Series) for d in program.definitions):
         x, w = np.polynomial.legendre.leggauss(NODES)
-        yield f"_LEGENDRE = ({tuple(x.tolist())!r}, {tuple(w.tolist())!r})  # Gauss-Legendre nodes and weights"
+        yield from ("# Gauss-Legendre nodes and weights", "# fmt: off", "_LEGENDRE = (")
+        yield from (rows(tuple(x.tolist())), rows(tuple(w.tolist())), ")", "# fmt: on")
 
 
 def _inputs(inputs: tuple[InputNode, ...]) -> Iterator[str]:
@@ -134,11 +136,12 @@ def _curve(definition: Definition, curve: Curve) -> Iterator[str]:
     """A table of coefficients for each term, and their sum."""
     tables = [f"_{definition.name.upper()}{f'_{i}' if i else ''}" for i in range(len(curve.terms))]
     for name, (_, fit) in zip(tables, curve.terms, strict=True):
-        yield f"\n{name} = ("
+        yield f"\n# fmt: off\n{name} = ("
         for part in ("near_even", "near_odd", "far_even", "far_odd"):
             single, double = getattr(fit, part)
-            yield f"    ({single!r}, {double!r}),  # {part.replace('_', ', ')}: float32, float64"
-        yield ")"
+            yield f"    # {part.replace('_', ', ')}: float32, float64"
+            yield rows((single, double))
+        yield ")\n# fmt: on"
     extra = "".join(f", {s}" for s in _parameters(definition))
     yield f"\n\ndef {definition.name}(d{extra}, e=None):"
     yield f'    """{definition.describes}; e = 1 - d where d may pass 1/2."""'

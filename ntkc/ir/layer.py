@@ -85,6 +85,16 @@ class Moments:
     mean: sp.Expr
 
 
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """What a user of a valid layer should know."""
+
+    code: str
+    message: str
+    label: str
+    help: str
+
+
 @dataclass(frozen=True)
 class Layer(ABC):
     """Common to all layers: a name in the language and a sentence of documentation with its source."""
@@ -98,6 +108,10 @@ class Layer(ABC):
     def unclosed(self) -> str:
         """Why its expectation has no closed form, so that it can only be sampled, or nothing."""
         return ""
+
+    def caution(self) -> Caution | None:
+        """A warning about these arguments."""
+        return None
 
     def grid(self, grid: Grid) -> Grid:
         """The output's index grid; BadGrid where the layer cannot stand on this one."""

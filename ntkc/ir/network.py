@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import sympy as sp
 
+from ntkc.diagnostics import Diagnostic
 from ntkc.ir.geometry import Grid
 from ntkc.ir.layer import Joint, Map, Mixing, Positional, Vector, Weighted
 from ntkc.source import Span
@@ -237,6 +238,7 @@ class Network:
     """Names for scalar functions of the symbol `gaussian.terms.Z`, for messages and for the emitted code."""
     sampled: Span | None = field(default=None, compare=False)
     """Where the file says that expectations are sampled; its nonlinearities may stand on values that are not Gaussian."""
+    warnings: tuple[Diagnostic, ...] = field(default=(), compare=False)
 
     def operands(self, index: int) -> tuple[int, ...]:
         """The nodes that a node reads, not following loops."""

@@ -1,6 +1,7 @@
 """Recursion -> text or LaTeX for people."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import sympy as sp
 
@@ -8,12 +9,14 @@ from ntkc.gaussian.price import Expectation
 from ntkc.gaussian.series import VARIANCES
 from ntkc.ir.recursion import Dual, Equation, Recursion, Step
 
+NOTHING: Mapping[sp.Symbol, str] = MappingProxyType({})
 
-def text(recursion: Recursion) -> str:
-    """The recursion, one equation a line, with the rule it comes from."""
+
+def text(recursion: Recursion, demand: Mapping[sp.Symbol, str] = NOTHING) -> str:
+    """The recursion, one equation a line, with the rule it comes from, and what of its table is needed where `demand` says."""
     lines = [f"{recursion.name}: (u, v) ~ N(0, [[a, c], [c, b]]); _1 is at x, _2 at x', the rest between x and x'", ""]
     lines += [_dual(dual) for dual in recursion.duals]
-    lines += ["", *_steps(recursion.steps, "")]
+    lines += ["", *_steps(recursion.steps, "", demand)]
     for output in recursion.outputs:
         label = f" of {output.name}" if output.name else ""
         lines.append(f"NNGP{label} = {output.nngp}")
@@ -42,15 +45,17 @@ def _dual(dual: Dual) -> str:
     return f"{head}\n    = Hermite series of {law.terms} terms, error <= {max(law.bounds):.1e} for {span}"
 
 
-def _steps(steps: tuple[Step, ...], indent: str) -> Iterator[str]:
+def _steps(steps: tuple[Step, ...], indent: str, demand: Mapping[sp.Symbol, str]) -> Iterator[str]:
     for step in steps:
         if isinstance(step, Equation):
-            yield f"{indent}{step.symbol} = {step.value}    [{step.rule}]"
+            needed = f"; {demand[step.symbol]}" if step.symbol in demand else ""
+            yield f"{indent}{step.symbol} = {step.value}    [{step.rule}{needed}]"
             continue
         yield f"{indent}repeat {step.count}:"
         for state in step.states:
-            yield f"{indent}    {state.symbol}: {state.initial} -> {state.following}, at the end {state.result}"
-        yield from _steps(step.body, indent + "    ")
+            needed = f"    [{demand[state.symbol]}]" if state.symbol in demand else ""
+            yield f"{indent}    {state.symbol}: {state.initial} -> {state.following}, at the end {state.result}{needed}"
+        yield from _steps(step.body, indent + "    ", demand)
 
 
 def _flat(steps: tuple[Step, ...]) -> Iterator[Equation]:

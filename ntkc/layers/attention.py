@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import sympy as sp
 
-from ntkc.ir.layer import Mixing, MixingMatrix, RandomLogits, choice, flag, number, optional
+from ntkc.ir.layer import Caution, Mixing, MixingMatrix, RandomLogits, choice, flag, number, optional
 from ntkc.ir.sample import Sample
 
 
@@ -46,6 +46,17 @@ class Attention(Mixing):
         scale = self.query_std**2 * (1 if self.key_std is None else self.key_std) ** 2
         return RandomLogits(self.mechanism, scale, sp.sympify(self.position_std or 0) ** 2, self.causal)
 
+    def caution(self) -> Caution | None:
+        if self.tied_query_key or self.scaling == "sqrt":
+            return None
+        effect = "attends uniformly" if self.mechanism == "softmax" else "attends to nothing"
+        return Caution(
+            "untied-attention",
+            f"with untied query and key and `scaling=linear` this layer {effect}",
+            "its logits vanish as the width grows",
+            "write `tied_query_key=true` to let them depend on the input",
+        )
+
     def coefficients(self) -> MixingMatrix:
         scale = self.query_std**2 if self.tied_query_key else sp.S.Zero
         return MixingMatrix(self.mechanism, scale, scale * (self.position_std or 0) ** 2, self.causal)
@@ -83,9 +94,9 @@ def _attend(
     """Positions in row-major order. One head as wide as the layer, or with logits over sqrt(d), which stay random, as many heads
     as each of them is wide."""
     shape, d = h.shape[1:-1], h.shape[-1]
-    width, n = width or weights.width, math.prod(h.shape[1:-1])
-    heads = 1 if scaling == "linear" else math.isqrt(width - 1) + 1
-    size = width if heads == 1 else heads
+    inner, n = weights.width, math.prod(h.shape[1:-1])
+    heads = 1 if scaling == "linear" else math.isqrt(inner - 1) + 1
+    size = inner if heads == 1 else heads
     h = h.reshape(h.shape[0], n, d)
     at = h if position_std is None else h + position_std * weights(name + "/positions", (n, d))
     query = _heads(at @ weights(name + "/Q", (d, heads * size)) * (query_std / math.sqrt(d)), heads)
@@ -93,7 +104,7 @@ def _attend(
     key = query if tied else _heads(at @ weights(name + "/K", (d, heads * size)) * (key_std / math.sqrt(d)), heads)
     logits = jnp.einsum("nhpc,nhqc->nhpq", query, key) / (size if scaling == "linear" else math.sqrt(size))
     seen = jnp.tril(jnp.ones((n, n), bool)) if causal else jnp.ones((n, n), bool)
-    seen = seen if present is None else seen & (present[:, None, :] > 0)
+    seen = seen if present is None else seen & (present[:, None, None, :] > 0)
     if mechanism == "softmax":
         mix = jnp.exp(logits - logits.max(-1, keepdims=True)) * seen
         total = mix.sum(-1, keepdims=True)
@@ -102,9 +113,9 @@ def _attend(
         mix = {"identity": logits, "relu": jnp.maximum(logits, 0), "abs": jnp.abs(logits)}[mechanism] * seen
     value = _heads(h @ weights(name + "/V", (d, heads * size)) * (value_std / math.sqrt(d)), heads)
     joined = jnp.swapaxes(mix @ value, 1, 2).reshape(h.shape[0], n, heads * size)
-    y = joined @ weights(name + "/O", (heads * size, width)) * (out_std / math.sqrt(heads * size))
+    y = joined @ weights(name + "/O", (heads * size, width or inner)) * (out_std / math.sqrt(heads * size))
     if b_std is not None:
-        y = y + b_std * weights(name + "/b", (width,))
+        y = y + b_std * weights(name + "/b", y.shape[-1:])
     return y.reshape(h.shape[0], *shape, y.shape[-1])
 
 

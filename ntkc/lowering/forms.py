@@ -50,6 +50,11 @@ class Forms:
         """How a table is stored."""
         return FULL if symbol in self.full else MATCHED
 
+    def demand(self) -> dict[sp.Symbol, str]:
+        """In words, of each table between x and x' of values with positions."""
+        words = {FULL: "all pairs of positions", MATCHED: "matching positions"}
+        return {symbol: words[self.form(symbol)] for symbol, ranks in self.pairs.items() if any(ranks)}
+
     def _declare(self, steps: tuple[Step, ...]) -> None:
         for step in steps:
             if isinstance(step, Equation):

@@ -1,6 +1,7 @@
 """File -> Network: what every name means, and every error of name, type, shape and validity."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ntkc.diagnostics import ArchError, Diagnostic, did_you_mean
@@ -9,6 +10,7 @@ from ntkc.ir.network import Network
 from ntkc.passes.parse import parse
 from ntkc.passes.read import read
 from ntkc.resolving.builder import Builder
+from ntkc.resolving.outputs import reused_readouts, warnings_of
 from ntkc.resolving.scope import Scope
 from ntkc.resolving.statements import Statements
 from ntkc.source import Span
@@ -41,22 +43,25 @@ def resolve(
     problems += [_unknown_override(n, scope, arch) for n in sorted(unknown) if not problems]
     if problems:
         raise ArchError(sorted(problems, key=lambda d: (d.span.source.name, d.span.start)))
-    loops = tuple(loop for loop in builder.loops if loop is not None)
-    named = tuple(statements.named.items())
-    nodes, laws = tuple(builder.nodes), tuple(builder.laws)
-    grids, flat = tuple(p.grid for p in builder.places), tuple(p.flat for p in builder.places)
+    network = _network(arch, builder, statements, masked)
+    if problems := reused_readouts(network):
+        raise ArchError(problems)
+    return replace(network, warnings=warnings_of(network, statements.output_spans))
+
+
+def _network(arch: ast.Arch, builder: Builder, statements: Statements, masked: bool) -> Network:
     return Network(
         arch.name.id,
-        nodes,
-        loops,
-        laws,
-        grids,
+        tuple(builder.nodes),
+        tuple(loop for loop in builder.loops if loop is not None),
+        tuple(builder.laws),
+        tuple(p.grid for p in builder.places),
         tuple(builder.widths),
-        flat,
+        tuple(p.flat for p in builder.places),
         tuple(statements.parameters),
         tuple(statements.outputs),
         masked,
-        named,
+        tuple(statements.named.items()),
         builder.sampled,
     )
 

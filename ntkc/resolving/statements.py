@@ -38,6 +38,7 @@ class Statements(Loops):
         self.parameters: list[Parameter] = []
         self.outputs: list[tuple[str, int]] = []
         self.output_span: Span | None = None
+        self.output_spans: list[tuple[str, Span]] = []
 
     def run(self, body: tuple[ast.Statement, ...], scope: Scope) -> None:
         for statement in body:
@@ -200,7 +201,9 @@ class Statements(Loops):
         self.output_span = statement.span
         for result in statement.results:
             node = self.builder.materialize(self.value(result.value, scope), result.value.span)
-            self.outputs.append((result.name.id if result.name else "", node))
+            name = result.name.id if result.name else ""
+            self.outputs.append((name, node))
+            self.output_spans.append((name, result.value.span))
 
 
 def _leading(kind: type[Weighted]) -> bool:

@@ -110,8 +110,8 @@ def _adjacency(key, given, x, side):
     return jnp.broadcast_to(jnp.swapaxes(v, -1, -2), (n, positions, positions)).astype(x.dtype)
 
 
-def _hyperparameters(given):
-    """PARAMS updated by the given ones, each inside its domain."""
+def _inside_domains(given):
+    """Every given hyperparameter has a known name and a value in its domain."""
     for name, value in given.items():
         if name not in PARAMS:
             raise TypeError(f"no hyperparameter is named {name!r}; there are: {', '.join(PARAMS) or 'none'}")
@@ -124,4 +124,15 @@ def _hyperparameters(given):
                 raise ValueError(
                     f"{name} = {value} is outside its domain {'(' if open_low else '['}{low}, {high}{')' if open_high else ']'}"
                 )
+
+
+def _hyperparameters(given):
+    """PARAMS updated by the given ones, each inside its domain."""
+    _inside_domains(given)
     return {name: jnp.asarray(given.get(name, value), jnp.float64) for name, value in PARAMS.items()}
+
+
+def _finite_parameters(given):
+    """The same in the type that they are given in."""
+    _inside_domains(given)
+    return {**PARAMS, **given}
