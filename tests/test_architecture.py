@@ -26,10 +26,11 @@ ALLOWED = {
     "vocabulary": "functions ir layers",
     "resolving": "diagnostics gaussian ir layers source vocabulary",
     "passes": "deriving diagnostics gaussian ir lowering parsing resolving source vocabulary",
-    "pipeline": "backends diagnostics ir passes source",
+    "sampling": "backends diagnostics gaussian ir",
+    "pipeline": "sampling backends diagnostics ir passes source",
     "verify": "backends diagnostics gaussian ir pipeline",
     "demo": "files ir pipeline verify",
-    "cli": "backends demo diagnostics files ir lowering passes pipeline verify",
+    "cli": "sampling backends demo diagnostics files ir lowering passes pipeline verify",
     "__init__": "diagnostics pipeline",
 }
 """What each file or folder may import; `layers` reads the finite-width helpers of `backends/prelude`."""

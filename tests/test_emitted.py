@@ -191,4 +191,4 @@ def test_emitted_text_is_formatted(example: str, tmp_path: Path) -> None:
     path.write_text(load(examples() / f"{example}.arch").code)
     command = [find_ruff_bin(), "format", "--check", "--isolated", "--line-length", "130", str(path)]
     assert subprocess.run(command, capture_output=True, text=True).stdout == "1 file already formatted\n"
-    assert len(path.read_text().splitlines()) < 800  # tables of coefficients fill their lines
+    assert len(path.read_text().splitlines()) < 1000  # tables of coefficients fill their lines

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sympy.core.function import AppliedUndef
 
 from ntkc.backends.printer import text
-from ntkc.ir.geometry import Axis, Given, GlobalPool, Matrix, Pool, Select, Shift, Start, Window
+from ntkc.ir.geometry import Axis, Geometry, Given, GlobalPool, Matrix, Pool, Select, Shift, Start, Window
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.program import Program
 from ntkc.lowering.prune import calls
@@ -17,10 +17,8 @@ def position_maps(program: Program) -> Iterator[str]:
     called |= {c.func.__name__ for o in program.outputs for v in o.values for c in v.atoms(AppliedUndef)}
     for found in program.maps:
         name, geometry = found.name, found.geometry
-        if f"{name}_present" in called and isinstance(geometry, Window | Pool):
-            yield f"\n\ndef {name}_present(mask):"
-            yield '    """Which positions are present after it."""'
-            yield f"    return _present_after(mask, {_specs(geometry.axes)[1:-2]}, {isinstance(geometry, Pool)})"
+        if f"{name}_present" in called:
+            yield from _presence(name, geometry)
         match geometry:
             case Window(axes=axes):
                 for form in (f for f in ("full", "matched") if f"{name}_{f}" in called):
@@ -58,6 +56,13 @@ def position_maps(program: Program) -> Iterator[str]:
         yield f"\n\ndef {name}(x, first):"
         yield '    """Along the axes of one side, which start at `first`."""'
         yield f"    return {body}"
+
+
+def _presence(name: str, geometry: Geometry | MixingMatrix) -> Iterator[str]:
+    assert isinstance(geometry, Window | Pool)
+    yield f"\n\ndef {name}_present(mask):"
+    yield '    """Which positions are present after it."""'
+    yield f"    return _present_after(mask, {_specs(geometry.axes)[1:-2]}, {isinstance(geometry, Pool)})"
 
 
 def map_parameters(matrix: MixingMatrix) -> list[str]:

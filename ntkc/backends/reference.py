@@ -15,14 +15,11 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from ntkc.backends import matrices
-from ntkc.gaussian.moments import A, B, C
-from ntkc.gaussian.price import Expectation
-from ntkc.gaussian.series import Series, coefficients
+from ntkc.backends.exact import agreement, callable_of, gram, number_of, ratio, windowed
 from ntkc.ir.geometry import Given, Pool, Window
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.recursion import (
     SAME,
-    Dual,
     Equation,
     PositionMap,
     Recursion,
@@ -79,11 +76,11 @@ class _Machine:
         ]
         self.maps = {m.name: m for m in recursion.maps}
         self.given: Memory = {
-            p.symbol: number(str(params[p.symbol.name])) if p.symbol.name in params else number(_number(p.default))
+            p.symbol: number(str(params[p.symbol.name])) if p.symbol.name in params else number(number_of(p.default))
             for p in recursion.parameters
         }
-        self.calls = {dual.name: _callable(dual, self.given, self.dtype) for dual in recursion.duals}
-        self.calls["ratio"] = np.vectorize(_ratio, otypes=[self.dtype])
+        self.calls = {dual.name: callable_of(dual, self.given, self.dtype) for dual in recursion.duals}
+        self.calls["ratio"] = np.vectorize(ratio, otypes=[self.dtype])
         self._compiled: dict[sp.Expr, Any] = {}
         self._matrices: dict[str, Any] = {}
         self.alone = tuple({**self.given, SAME: number(1), **self._starts(x, x)} for x in (x1, x2))
@@ -95,10 +92,10 @@ class _Machine:
         for data in self.recursion.data:
             i, j = names.index(data.first.name), names.index(data.second.name)
             c, a, b = data.symbols
-            gram = _agreement if data.first.type.tokens else _gram
-            found[c] = found[of_self(c)] = gram(x1[i], x2[j], self.dtype)
+            table_of = agreement if data.first.type.tokens else gram
+            found[c] = found[of_self(c)] = table_of(x1[i], x2[j], self.dtype)
             for symbol, x in ((a, x1), (b, x2)):
-                table = gram(x[i], x[j], self.dtype)
+                table = table_of(x[i], x[j], self.dtype)
                 found[symbol] = np.diagonal(table).copy() if table.shape[0] == table.shape[1] else table[:, 0]
         for k, given in enumerate(self.recursion.givens, len(names)):
             for side, x in (("1", x1), ("2", x2)):
@@ -182,7 +179,7 @@ class _Value:
         symbols = sorted(inner.free_symbols, key=str)
         arrays = [self._applied(back[s]) if s in back else self._read(s) for s in symbols]
         if not symbols:
-            return np.full((1,) * self.axes, self.machine.number(_number(inner)), dtype=self.machine.dtype)
+            return np.full((1,) * self.axes, self.machine.number(number_of(inner)), dtype=self.machine.dtype)
         named = {s: sp.Symbol(f"a{i}") for i, s in enumerate(symbols)}
         function = self.machine.scalar(inner.xreplace(named), list(named.values()))
         return np.broadcast_to(
@@ -237,7 +234,7 @@ class _Value:
         sides = (0, 1) if both else (int(name.endswith("_right")),)
         x = np.broadcast_to(x, [n if k in sides or x.ndim == 1 else m for k, m in enumerate(x.shape)])
         if isinstance(found.geometry, Window):
-            return _windowed(x, coefficients_)
+            return windowed(x, coefficients_)
         m = coefficients_
         if name.endswith("_left") or self.axes == 1:
             return m.dot(x)
@@ -272,64 +269,3 @@ def _is_map(expr: sp.Basic, maps: Mapping[str, PositionMap]) -> bool:
         return False
     name = expr.func.__name__
     return name in ("diagonal", "flat_mean", "matching", "_zeros", "_last_present") or map_name(name) in maps
-
-
-def _windowed(x: Any, taps: list[list[int | None]]) -> Any:
-    """Sum over taps of x at the positions they read, on both sides of a table; None reads a zero put at the end."""
-    n, count = len(x), len(taps[0])
-    padded = np.zeros((n + 1,) * x.ndim, dtype=x.dtype)
-    padded[(slice(n),) * x.ndim] = x
-    found = np.zeros((count,) * x.ndim, dtype=x.dtype)
-    for tap in taps:
-        at = [n if i is None else i for i in tap]
-        found = found + padded[np.ix_(*(at,) * x.ndim)]
-    return found
-
-
-def _gram(x: Any, y: Any, dtype: Any) -> Any:
-    """<x_p, y_q> / d."""
-    rows, columns = (np.reshape(np.asarray(w, dtype=float), (-1, np.shape(w)[-1])) for w in (x, y))
-    if dtype is float:
-        return rows @ columns.T / rows.shape[1]
-    numbers = [[[mp.mpf(float(t)) for t in row] for row in w] for w in (rows, columns)]
-    return np.array([[mp.fdot(r, s) / len(r) for s in numbers[1]] for r in numbers[0]], dtype=object)
-
-
-def _agreement(x: Any, y: Any, dtype: Any) -> Any:
-    """1 where two tokens are the same."""
-    same = np.asarray(x)[:, None] == np.asarray(y)[None, :]
-    return same.astype(int).astype(dtype) * (1 if dtype is float else mp.mpf(1))
-
-
-def _number(value: sp.Expr) -> Any:
-    return mp.mpf(sp.Float(sp.N(value, mp.mp.dps), mp.mp.dps)._mpf_)
-
-
-def _callable(dual: Dual, given: Memory, dtype: Any) -> Any:
-    law = dual.law
-    if isinstance(law, Series):
-        return np.vectorize(lambda c, a, b: _summed(law, c, a, b), otypes=[dtype])
-    free = sorted(law.value.free_symbols - {A, B, C}, key=str)
-    compiled = sp.lambdify([C, A, B, *free], _clamped(law), ["scipy", "numpy"] if dtype is float else "mpmath")
-    if dtype is float:
-        return lambda c, a, b: np.real(compiled(c, a, b, *(given[s] for s in free)))
-    return lambda c, a, b: mp.re(compiled(c, a, b, *(given[s] for s in free)))
-
-
-def _clamped(law: Expectation) -> sp.Expr:
-    """Roots of ab - c^2 are of max(ab - c^2, 0), which rounding may make negative where u = v."""
-    gram = A * B - C**2
-    return law.value.xreplace({gram: sp.Max(gram, 0)}).subs(sp.sqrt(gram), sp.sqrt(sp.Max(gram, 0)))
-
-
-def _summed(law: Series, c: Any, a: Any, b: Any) -> Any:
-    """The truncated series, with its coefficients to double precision: more digits would be beyond its own error."""
-    left, _ = coefficients(law.f, float(a), law.kinks, law.terms)
-    right, _ = coefficients(law.g, float(b), law.kinks, law.terms)
-    rho = c / mp.sqrt(a * b) if a * b else mp.mpf(0)
-    return mp.fsum(mp.mpf(s * t) * rho**k for k, (s, t) in enumerate(zip(left, right, strict=True)))
-
-
-def _ratio(x: Any, y: Any) -> Any:
-    """The intrinsic of this name."""
-    return x / y if y else 0 * x

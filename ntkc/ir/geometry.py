@@ -107,3 +107,29 @@ class Given:
 
 Linear: TypeAlias = Pool | GlobalPool | Select | Matrix | Shift | Start | Given
 Geometry: TypeAlias = Window | Linear
+
+
+def linear_grid(geometry: Geometry, grid: Grid) -> Grid:
+    """What a map makes of an index grid."""
+    match geometry:
+        case GlobalPool():
+            return ()
+        case Select(axes=axes):
+            return tuple(len(a) for a in axes if not isinstance(a, int))
+        case Matrix(axes=axes):
+            return tuple(n if a is None else len(a) for a, n in zip(axes, grid, strict=True))
+        case Start(count=count):
+            return (count,)
+        case Shift() | Given():
+            return grid
+        case Pool(axes=windows) | Window(axes=windows):
+            return tuple(axis.length(n) for axis, n in zip(windows, grid, strict=True))
+
+
+def on_axes(value: int | tuple[int, ...], grid: Grid, what: str) -> tuple[int, ...]:
+    """One number for each axis."""
+    if isinstance(value, int):
+        return (value,) * len(grid)
+    if len(value) != len(grid):
+        raise BadGrid(f"{what} has {len(value)} numbers for {len(grid)} axes")
+    return value

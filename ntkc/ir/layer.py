@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 
 import sympy as sp
 
-from ntkc.ir.geometry import BadGrid, Geometry, Given, GlobalPool, Grid, Linear, Matrix, Pool, Select, Shift, Start, Window
+from ntkc.ir.geometry import BadGrid, Grid, Linear, Window
+from ntkc.ir.geometry import linear_grid as linear_grid
+from ntkc.ir.geometry import on_axes as on_axes
 from ntkc.ir.mixing import MixingMatrix as MixingMatrix
 from ntkc.ir.mixing import RandomLogits as RandomLogits
 from ntkc.ir.sample import Sample
@@ -299,29 +301,3 @@ class Mixing(Layer):
     @abstractmethod
     def sample(self) -> Sample:
         """The finite-width layer."""
-
-
-def linear_grid(geometry: Geometry, grid: Grid) -> Grid:
-    """What a map makes of an index grid."""
-    match geometry:
-        case GlobalPool():
-            return ()
-        case Select(axes=axes):
-            return tuple(len(a) for a in axes if not isinstance(a, int))
-        case Matrix(axes=axes):
-            return tuple(n if a is None else len(a) for a, n in zip(axes, grid, strict=True))
-        case Start(count=count):
-            return (count,)
-        case Shift() | Given():
-            return grid
-        case Pool(axes=windows) | Window(axes=windows):
-            return tuple(axis.length(n) for axis, n in zip(windows, grid, strict=True))
-
-
-def on_axes(value: int | tuple[int, ...], grid: Grid, what: str) -> tuple[int, ...]:
-    """One number for each axis."""
-    if isinstance(value, int):
-        return (value,) * len(grid)
-    if len(value) != len(grid):
-        raise BadGrid(f"{what} has {len(value)} numbers for {len(grid)} axes")
-    return value

@@ -103,20 +103,24 @@ def _attend(
     key_std = query_std if key_std is None and tied else 1 if key_std is None else key_std
     key = query if tied else _heads(at @ weights(name + "/K", (d, heads * size)) * (key_std / math.sqrt(d)), heads)
     logits = jnp.einsum("nhpc,nhqc->nhpq", query, key) / (size if scaling == "linear" else math.sqrt(size))
-    seen = jnp.tril(jnp.ones((n, n), bool)) if causal else jnp.ones((n, n), bool)
-    seen = seen if present is None else seen & (present[:, None, None, :] > 0)
-    if mechanism == "softmax":
-        mix = jnp.exp(logits - logits.max(-1, keepdims=True)) * seen
-        total = mix.sum(-1, keepdims=True)
-        mix = mix / jnp.where(total > 0, total, 1)
-    else:
-        mix = {"identity": logits, "relu": jnp.maximum(logits, 0), "abs": jnp.abs(logits)}[mechanism] * seen
+    mix = _mix(logits, mechanism, causal, present)
     value = _heads(h @ weights(name + "/V", (d, heads * size)) * (value_std / math.sqrt(d)), heads)
     joined = jnp.swapaxes(mix @ value, 1, 2).reshape(h.shape[0], n, heads * size)
     y = joined @ weights(name + "/O", (heads * size, width or inner)) * (out_std / math.sqrt(heads * size))
     if b_std is not None:
         y = y + b_std * weights(name + "/b", y.shape[-1:])
     return y.reshape(h.shape[0], *shape, y.shape[-1])
+
+
+def _mix(logits: Any, mechanism: str, causal: bool, present: Any) -> Any:
+    n = logits.shape[-1]
+    seen = jnp.tril(jnp.ones((n, n), bool)) if causal else jnp.ones((n, n), bool)
+    seen = seen if present is None else seen & (present[:, None, None, :] > 0)
+    if mechanism != "softmax":
+        return {"identity": logits, "relu": jnp.maximum(logits, 0), "abs": jnp.abs(logits)}[mechanism] * seen
+    mix = jnp.exp(logits - logits.max(-1, keepdims=True)) * seen
+    total = mix.sum(-1, keepdims=True)
+    return mix / jnp.where(total > 0, total, 1)
 
 
 def _heads(v: Any, heads: int) -> Any:

@@ -7,7 +7,6 @@ from dataclasses import replace
 import sympy as sp
 from sympy.core.function import Application
 
-from ntkc.diagnostics import did_you_mean
 from ntkc.ir.geometry import BadGrid, Given, Grid, Select
 from ntkc.ir.layer import Joint, Layer, Map, Mixing, Positional, Unflatten, Vector, Weighted
 from ntkc.ir.network import (
@@ -28,24 +27,19 @@ from ntkc.ir.network import (
     WeightedNode,
 )
 from ntkc.layers.join import Begin, axis_names
+from ntkc.resolving.needs import Needs
 from ntkc.resolving.nodes import Place
 from ntkc.resolving.numbers import is_linear
-from ntkc.resolving.parameterization import Parameterization
 from ntkc.resolving.problem import SAMPLE_IT, fail
 from ntkc.source import Span
 
 
-class Builder(Parameterization):
+class Builder(Needs):
     """What layers, functions and loops make of values. Where expectations are sampled, nonlinearities may stand on any value."""
 
     def input(self, name: str, type: Type, span: Span, adjacency: str = "") -> sp.Expr:
         law = Law.TOKENS if type.tokens else Law.DATA
         return self._add(InputNode(name, type, self._origin(span), adjacency), law, Place(type.positions), type.channels)
-
-    @property
-    def adjacencies(self) -> dict[str, InputNode]:
-        """The graphs, by the name of their adjacency."""
-        return {node.adjacency: node for node in self.nodes if isinstance(node, InputNode) and node.adjacency}
 
     def weighted(self, layer: Weighted, weight: str, home: int | None, value: sp.Expr, span: Span) -> sp.Expr:
         operand = self.materialize(value, span)
@@ -68,17 +62,6 @@ class Builder(Parameterization):
             width = width if layer.gaussian else self.widths[operand]
             self._uses[key] = self._symbols[self._add(node, law, Place(grid, scan=place.scan), width)]
         return self.symbol(self._uses[key])
-
-    def _need_numbers(self, operand: int, span: Span, layer: Layer | None = None) -> None:
-        """Tokens are read by an embedding, and by selections of positions; an embedding reads nothing else."""
-        tokens = self.laws[operand] is Law.TOKENS
-        if getattr(layer, "reads_tokens", False) and not tokens:
-            label = "this value is made of numbers"
-            fail("not-tokens", f"`{layer.name}` reads tokens", span, label, "declare the input as `tokens(T, vocabulary)`")  # type: ignore[union-attr]
-        if tokens and not getattr(layer, "reads_tokens", False):
-            fail(
-                "tokens-as-numbers", "tokens are names, not numbers", span, "they need an embedding", "write `embedding(t)` first"
-            )
 
     def _grid(self, layer: Layer, grid: Grid, span: Span) -> Grid:
         try:
@@ -117,18 +100,6 @@ class Builder(Parameterization):
         if isinstance(geometry, Given):
             self._need_graph(layer, geometry.name, place, span)
         return self._add(PositionalNode(layer, operand, self._origin(span)), law, Place(grid), self.widths[operand])
-
-    def _need_graph(self, layer: Layer, name: str, place: Place, span: Span) -> None:
-        known = self.adjacencies
-        if name not in known:
-            label = did_you_mean(name, known) or "declare it with the input: `input x: graph(N, d) with A`"
-            fail("unknown-adjacency", f"`{name}` is not the adjacency of an input", span, label)
-        if known[name].type.positions != place.grid or place.scan is not None:
-            fail("bad-positions", f"`{layer.name}` cannot be applied here", span, f"`{name}` belongs to other positions")
-
-    def _need_positions(self, layer: Layer, place: Place, span: Span) -> None:
-        if place.vector:
-            fail("no-positions", f"`{layer.name}` needs positions", span, "this value has none: it is one vector")
 
     def joint(self, layer: Joint, value: sp.Expr, span: Span) -> sp.Expr:
         """A function of all samples and positions of each channel."""

@@ -1,0 +1,74 @@
+"""What the reference computes with: tables, windows, and Gaussian expectations as functions of numbers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import mpmath as mp
+import numpy as np
+import sympy as sp
+
+from ntkc.gaussian.moments import A, B, C
+from ntkc.gaussian.price import Expectation
+from ntkc.gaussian.series import Series, coefficients
+from ntkc.ir.recursion import Dual
+
+
+def windowed(x: Any, taps: list[list[int | None]]) -> Any:
+    """Sum over taps of x at the positions they read, on both sides of a table; None reads a zero put at the end."""
+    n, count = len(x), len(taps[0])
+    padded = np.zeros((n + 1,) * x.ndim, dtype=x.dtype)
+    padded[(slice(n),) * x.ndim] = x
+    found = np.zeros((count,) * x.ndim, dtype=x.dtype)
+    for tap in taps:
+        at = [n if i is None else i for i in tap]
+        found = found + padded[np.ix_(*(at,) * x.ndim)]
+    return found
+
+
+def gram(x: Any, y: Any, dtype: Any) -> Any:
+    """<x_p, y_q> / d."""
+    rows, columns = (np.reshape(np.asarray(w, dtype=float), (-1, np.shape(w)[-1])) for w in (x, y))
+    if dtype is float:
+        return rows @ columns.T / rows.shape[1]
+    numbers = [[[mp.mpf(float(t)) for t in row] for row in w] for w in (rows, columns)]
+    return np.array([[mp.fdot(r, s) / len(r) for s in numbers[1]] for r in numbers[0]], dtype=object)
+
+
+def agreement(x: Any, y: Any, dtype: Any) -> Any:
+    """1 where two tokens are the same."""
+    same = np.asarray(x)[:, None] == np.asarray(y)[None, :]
+    return same.astype(int).astype(dtype) * (1 if dtype is float else mp.mpf(1))
+
+
+def number_of(value: sp.Expr) -> Any:
+    return mp.mpf(sp.Float(sp.N(value, mp.mp.dps), mp.mp.dps)._mpf_)
+
+
+def callable_of(dual: Dual, given: Mapping[sp.Basic, Any], dtype: Any) -> Any:
+    law = dual.law
+    if isinstance(law, Series):
+        return np.vectorize(lambda c, a, b: _summed(law, c, a, b), otypes=[dtype])
+    free = sorted(law.value.free_symbols - {A, B, C}, key=str)
+    compiled = sp.lambdify([C, A, B, *free], _clamped(law), ["scipy", "numpy"] if dtype is float else "mpmath")
+    if dtype is float:
+        return lambda c, a, b: np.real(compiled(c, a, b, *(given[s] for s in free)))
+    return lambda c, a, b: mp.re(compiled(c, a, b, *(given[s] for s in free)))
+
+
+def _clamped(law: Expectation) -> sp.Expr:
+    """Roots of ab - c^2 are of max(ab - c^2, 0), which rounding may make negative where u = v."""
+    gram = A * B - C**2
+    return law.value.xreplace({gram: sp.Max(gram, 0)}).subs(sp.sqrt(gram), sp.sqrt(sp.Max(gram, 0)))
+
+
+def _summed(law: Series, c: Any, a: Any, b: Any) -> Any:
+    """The truncated series, with its coefficients to double precision: more digits would be beyond its own error."""
+    left, _ = coefficients(law.f, float(a), law.kinks, law.terms)
+    right, _ = coefficients(law.g, float(b), law.kinks, law.terms)
+    rho = c / mp.sqrt(a * b) if a * b else mp.mpf(0)
+    return mp.fsum(mp.mpf(s * t) * rho**k for k, (s, t) in enumerate(zip(left, right, strict=True)))
+
+
+def ratio(x: Any, y: Any) -> Any:
+    """The intrinsic of this name."""
+    return x / y if y else 0 * x
