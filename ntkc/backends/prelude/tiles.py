@@ -25,20 +25,27 @@ def _squares(xs):
     return [jnp.moveaxis(jnp.sum(wide[i] * wide[j], -1) / wide[i].shape[-1], 0, -1) for i, j in _unordered()]
 
 
-def _unit(x):
-    """Rows of norm 1, or 0, in float64."""
-    wide = x.astype(jnp.float64)
-    norm = _sqrt(jnp.sum(wide * wide, 1, keepdims=True))
-    return wide * _ratio(jnp.ones_like(norm), norm)
+def _units(x, dtype):
+    """Rows of norm 1, or 0, in a type, and a function that makes some of them in float64."""
+    norm = _sqrt(jnp.sum(x.astype(jnp.float64) ** 2, 1, keepdims=True))
+    scale = _ratio(jnp.ones_like(norm), norm)
+
+    def wide(cut):
+        return cut(x).astype(jnp.float64) * cut(scale)
+
+    apart = lax.optimization_barrier(x)  # else XLA keeps a float64 copy of x, for this and for the norms
+    return (apart.astype(jnp.float64) * scale).astype(dtype), wide
 
 
-def _half_angles(x, y, apart, dtype, precise):
-    """d = sin^2(theta/2) and e = cos^2(theta/2) between rows of norm 1 in float64, d from their difference where they nearly
-    agree; `apart` is False where the two rows are one sample, whose angle is 0.
+def _half_angles(first, second, apart, dtype, precise):
+    """d = sin^2(theta/2) and e = cos^2(theta/2) between rows of norm 1, d from their difference where they nearly agree;
+    `apart` is False where the two rows are one sample, whose angle is 0.
 
     In float32 a product in that type leaves an absolute error of about 1e-7 in d, which is enough unless d or e is small
     somewhere in the tile; then the product is taken in float64, whose error is enough down to d = 1e-4 for float64, too.
     """
+
+    (x, wide_x), (y, wide_y) = first, second
 
     def halves(product):
         d, e = (jnp.maximum((1 + sign * product) / 2, 0) for sign in (-1, 1))
@@ -48,10 +55,10 @@ def _half_angles(x, y, apart, dtype, precise):
         return jnp.min(jnp.where(apart, jnp.minimum(d, e), 1))
 
     if dtype == jnp.float32:
-        d, e = halves(jnp.matmul(x.astype(dtype), y.astype(dtype).T, precision="highest"))
+        d, e = halves(jnp.matmul(x, y.T, precision="highest"))
         if not precise:
             return d, e
-        return lax.cond(least(d, e) < 1 / 64, lambda: halves(jnp.matmul(x, y.T)), lambda: (d, e))
+        return lax.cond(least(d, e) < 1 / 64, lambda: halves(jnp.matmul(wide_x(), wide_y().T)), lambda: (d, e))
     d, e = halves(jnp.matmul(x, y.T, precision="highest"))
     return lax.cond(least(d, e) < 1e-4, lambda: _from_differences(x, y, d, e), lambda: (d, e))
 
@@ -149,8 +156,8 @@ def _compiled(x1, x2, params, get, symmetric, precision):
 
 def _by_tiles(x1, x2, params, get, symmetric, dtype, precision):
     """A block of rows against a block of columns at a time; tables at matching positions have their positions in front."""
-    left, units1 = _prepared(x1, params, dtype)
-    right, units2 = (left, units1) if symmetric else _prepared(x2, params, dtype)
+    left, rows1 = _prepared(x1, params, dtype)
+    right, rows2 = (left, rows1) if symmetric else _prepared(x2, params, dtype)
     between = _recursion(get, params, dtype)
     if COLLAPSE and dtype == jnp.float32:
         between = _series_in_depth(params, get, between)
@@ -158,8 +165,7 @@ def _by_tiles(x1, x2, params, get, symmetric, dtype, precision):
     def tile(i, j, t1, t2):
         cut = partial(jax.tree.map, lambda v: lax.dynamic_slice_in_dim(v, i, t1, v.ndim - 1))
         other = partial(jax.tree.map, lambda v: lax.dynamic_slice_in_dim(v, j, t2, v.ndim - 1))
-        xs = [lax.dynamic_slice_in_dim(u, i, t1) for u in units1]
-        ys = [lax.dynamic_slice_in_dim(u, j, t2) for u in units2]
+        xs, ys = _rows_of(rows1, i, t1), _rows_of(rows2, j, t2)
         apart = not symmetric or (i + jnp.arange(t1))[:, None] != (j + jnp.arange(t2))[None, :]
         return between(*_starts(xs, ys, apart, dtype, precision == "accurate"), cut(left), other(right), False)
 
@@ -171,17 +177,24 @@ def _by_tiles(x1, x2, params, get, symmetric, dtype, precision):
 def _prepared(xs, params, dtype):
     """Moments of each sample, computed in float64, and what cross moments are computed from."""
     sample = jax.vmap(lambda *own: _sample(*own, params), in_axes=-1, out_axes=-1)(*_squares(xs))
-    units = [_unit(x) for x in xs] if BY_ANGLE else [x.astype(dtype) for x in xs]
-    return jax.tree.map(lambda v: v.astype(dtype), sample), units
+    rows = [(x.astype(dtype), _units(x, dtype) if BY_ANGLE else None) for x in xs]
+    return jax.tree.map(lambda v: v.astype(dtype), sample), rows
+
+
+def _rows_of(rows, start, size):
+    """Those of a tile; float64 ones are cut inside the branch that wants them, which is seldom run."""
+    cut = partial(lax.dynamic_slice_in_dim, start_index=start, slice_size=size)
+    return [(cut(x), units and (cut(units[0]), partial(units[1], cut))) for x, units in rows]
 
 
 def _starts(xs, ys, apart, dtype, precise):
     """What `_pair` starts from between the rows of two tiles."""
     for i, j in DATA:
         if BY_ANGLE and i == j:
-            yield from _half_angles(xs[i], ys[j], apart, dtype, precise)
+            yield from _half_angles(xs[i][1], ys[j][1], apart, dtype, precise)
         else:
-            yield jnp.einsum("i...d,j...d->...ij", xs[i], ys[j], precision="highest") / xs[i].shape[-1]
+            x, y = xs[i][0], ys[j][0]
+            yield jnp.einsum("i...d,j...d->...ij", x, y, precision="highest") / x.shape[-1]
 
 
 def _recursion(get, params, dtype):
