@@ -99,8 +99,9 @@ def _tiled(tile, n1, n2, symmetric, size=512):
             out = jax.tree.map(lambda o, t: lax.dynamic_update_slice(o, t.T, (j, i)), out, found)
         return out
 
-    shapes = jax.eval_shape(lambda: tile(0, 0, t1, t2))
-    return lax.fori_loop(0, len(starts), body, jax.tree.map(lambda s: jnp.zeros((n1, n2), s.dtype), shapes))
+    leaves, tree = jax.tree.flatten(jax.eval_shape(lambda: tile(0, 0, t1, t2)))
+    empty = [jnp.full((n1, n2), k, leaf.dtype) for k, leaf in enumerate(leaves)]  # equal ones would be copies of the first
+    return lax.fori_loop(0, len(starts), body, jax.tree.unflatten(tree, empty))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
@@ -156,29 +157,45 @@ def _compiled(x1, x2, params, get, symmetric, precision):
 
 def _by_tiles(x1, x2, params, get, symmetric, dtype, precision):
     """A block of rows against a block of columns at a time; tables at matching positions have their positions in front."""
-    left, rows1 = _prepared(x1, params, dtype)
-    right, rows2 = (left, rows1) if symmetric else _prepared(x2, params, dtype)
-    between = _recursion(get, params, dtype)
-    if COLLAPSE and dtype == jnp.float32:
-        between = _series_in_depth(params, get, between)
+    run = partial(_tiles_of, x1, x2, symmetric, dtype, precision == "accurate")
+
+    def recursion():
+        between = _recursion(get, params, dtype)
+        return run(lambda *arguments: between(*arguments, False), partial(_moments, params))
+
+    if not (COLLAPSE and dtype == jnp.float32):
+        return recursion()
+    good, series = _series_in_depth(params, get)
+    # around the tiles, not in each of them: the series needs no moments of the layers, which are many numbers at depth 1000
+    return lax.cond(good, lambda: run(series, _squares), recursion)
+
+
+def _tiles_of(x1, x2, symmetric, dtype, precise, between, moments):
+    """Every kernel by `between(starts..., left, right)` of what `moments` gives for the samples in float64."""
+    left, rows1 = _prepared(x1, moments, dtype)
+    right, rows2 = (left, rows1) if symmetric else _prepared(x2, moments, dtype)
 
     def tile(i, j, t1, t2):
         cut = partial(jax.tree.map, lambda v: lax.dynamic_slice_in_dim(v, i, t1, v.ndim - 1))
         other = partial(jax.tree.map, lambda v: lax.dynamic_slice_in_dim(v, j, t2, v.ndim - 1))
         xs, ys = _rows_of(rows1, i, t1), _rows_of(rows2, j, t2)
         apart = not symmetric or (i + jnp.arange(t1))[:, None] != (j + jnp.arange(t2))[None, :]
-        return between(*_starts(xs, ys, apart, dtype, precision == "accurate"), cut(left), other(right), False)
+        return between(*_starts(xs, ys, apart, dtype, precise), cut(left), other(right))
 
     positions = math.prod(x1[0].shape[1:-1])
     size = max(8, int(512 / math.sqrt(positions)))
     return _tiled(tile, x1[0].shape[0], x2[0].shape[0], symmetric, size)
 
 
-def _prepared(xs, params, dtype):
-    """Moments of each sample, computed in float64, and what cross moments are computed from."""
-    sample = jax.vmap(lambda *own: _sample(*own, params), in_axes=-1, out_axes=-1)(*_squares(xs))
+def _moments(params, xs):
+    """Those of each sample with itself."""
+    return jax.vmap(lambda *own: _sample(*own, params), in_axes=-1, out_axes=-1)(*_squares(xs))
+
+
+def _prepared(xs, moments, dtype):
+    """Moments of each sample in a type, and what cross moments are computed from."""
     rows = [(x.astype(dtype), _units(x, dtype) if BY_ANGLE else None) for x in xs]
-    return jax.tree.map(lambda v: v.astype(dtype), sample), rows
+    return jax.tree.map(lambda v: v.astype(dtype), moments(xs)), rows
 
 
 def _rows_of(rows, start, size):
@@ -209,8 +226,15 @@ def _unordered():
 
 
 def _own(xs, params, get, dtype):
-    """Every kernel at (x_i, x_i), where the angle is 0 and cross moments are the sample's own, one sample at a time."""
-    squares = _squares(xs)
+    """Every kernel at (x_i, x_i); of homogeneous networks from that of a sample with |x|^2 = d."""
+    if COLLAPSE:
+        unit = _own_of([jnp.ones(1, jnp.float64)], params, get, jnp.float64)
+        return jax.tree.map(lambda v: v * _squares(xs)[0] ** COLLAPSE[0], unit)
+    return _own_of(_squares(xs), params, get, dtype)
+
+
+def _own_of(squares, params, get, dtype):
+    """Every kernel at (x, x), where the angle is 0 and cross moments are the sample's own, one sample at a time."""
     pairs, run = _unordered(), _recursion(get, params, dtype)
 
     def starts(*own):
@@ -225,10 +249,10 @@ def _own(xs, params, get, dtype):
     return jax.vmap(one, in_axes=-1)(*squares)
 
 
-def _series_in_depth(params, get, recursion):
-    """The whole recursion as a Chebyshev series in y = s/(s + b(1 + c)), s = sin(theta/2), c = cos(theta/2): a network that is
-    homogeneous in its input is |x| |x'| to a power times a function of the angle, smooth in y for most activations however deep
-    it is. Where the series is not good to 1e-6 at points between its nodes, the recursion is used."""
+def _series_in_depth(params, get):
+    """The whole recursion as a Chebyshev series in y = s/(s + b(1 + c)), s = sin(theta/2), c = cos(theta/2), and whether that is
+    good to 1e-6 at points between its nodes: a network that is homogeneous in its input is |x| |x'| to a power times a function
+    of the angle, smooth in y for most activations however deep it is."""
     degree, depth, terms = COLLAPSE
     b = 1 / (1 + 0.15 * depth)
     top = 1 / (1 + b)
@@ -256,13 +280,10 @@ def _series_in_depth(params, get, recursion):
     def summed(d, e, left, right):
         s = jnp.sqrt(jnp.maximum(d, jnp.finfo(d.dtype).tiny))
         y = s / (s + b * (1 + _sqrt(e)))
-        scale = _sqrt(left[0][0][:, None]) * _sqrt(right[0][0][None, :])
+        scale = _sqrt(left[0][:, None]) * _sqrt(right[0][None, :])
         return jax.tree.map(lambda c: scale**degree * _clenshaw(c, (4 / top) * y - 2), single)
 
-    def either(d, e, left, right, same):
-        return lax.cond(good, summed, lambda *arguments: recursion(*arguments, same), d, e, left, right)
-
-    return either
+    return good, summed
 
 
 def _clenshaw(coefficients, twice):
