@@ -215,15 +215,18 @@ def _block(
                 heading = where
                 yield heading
         if isinstance(instruction, Assign):
-            yield _assignment(instruction, indent, extra)
+            yield _assignment(instruction, indent, extra, layout == "pairs")
         elif turns is None:
             yield from _scan(instruction, indent, extra, exports)
         else:
             yield from _for(instruction, indent, extra, exports, turns, layout)
 
 
-def _assignment(instruction: Assign, indent: str, extra: dict[str, list[str]]) -> str:
+def _assignment(instruction: Assign, indent: str, extra: dict[str, list[str]], table: bool) -> str:
+    """Tables over pairs of positions are kept from being computed again by each of their readers; angles are cheap."""
     value = _text(instruction.value, extra)
+    if table and instruction.value.args and not instruction.symbol.name.startswith(("d_", "e_")):
+        value = f"_kept({value})"
     if instruction.on_diagonal is not None and instruction.on_diagonal != instruction.value:
         value = f"{_text(instruction.on_diagonal, extra)} if same else {value}"
     return f"{indent}{instruction.symbol} = {value}"
