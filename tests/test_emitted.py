@@ -139,6 +139,15 @@ def test_collapsed_depth_agrees_with_the_recursion(act: str, scale: str) -> None
     np.testing.assert_allclose(found, exact, atol=3e-6 * float(exact.max()))
 
 
+def test_moments_between_two_inputs_beside_angles() -> None:
+    text = "arch net {\ninput a: vector(5)\ninput b: vector(5)\nlayer W = dense\ny = relu(dense(a))\n"
+    net = compile_source(Source("net.arch", text + "output dense(y) + (W(a) + W(b))\n}\n"))
+    assert net.program.gaps
+    a, b = np.random.default_rng(0).normal(size=(2, 3, 5))
+    exact = evaluate(net.recursion, [a[0], b[0]], [a[1], b[1]]).nngp[""]
+    np.testing.assert_allclose(float(net.nngp((a, b))[0, 1]), float(exact), rtol=1e-12)
+
+
 def test_relu_networks_run_on_angles(net: Compilation) -> None:
     """Second moments in their place would be right, but slower, and would lose digits for near duplicates."""
     assert net.program.gaps

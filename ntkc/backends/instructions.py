@@ -35,7 +35,7 @@ def block(
                 heading = where
                 yield heading
         if isinstance(instruction, Assign):
-            yield _assignment(instruction, indent, extra)
+            yield _assignment(instruction, indent, extra, layout == "pairs")
         elif instruction.cells is not None:
             yield from _cells(instruction, indent, extra, exports, turns)
         elif turns is None:
@@ -44,8 +44,11 @@ def block(
             yield from _for(instruction, indent, extra, exports, turns, layout)
 
 
-def _assignment(instruction: Assign, indent: str, extra: dict[str, list[str]]) -> str:
+def _assignment(instruction: Assign, indent: str, extra: dict[str, list[str]], table: bool) -> str:
+    """Tables over pairs of positions are kept from being computed again by each of their readers; angles are cheap."""
     value = text_of(instruction.value, extra)
+    if table and instruction.value.args and not instruction.symbol.name.startswith(("d_", "e_")):
+        value = f"_kept({value})"
     if instruction.on_diagonal is not None and instruction.on_diagonal != instruction.value:
         value = f"{text_of(instruction.on_diagonal, extra)} if same else {value}"
     return f"{indent}{instruction.symbol} = {value}"
@@ -86,7 +89,7 @@ def _cells(loop: For, indent: str, extra: dict[str, list[str]], exports: Exports
         if symbols:
             yield f"{inner}{_tuple(symbols)} = {name}"
     yield f"{inner}same_cell = {'here' if turns is None else 'same and here'}"
-    yield from block(loop.body, inner, extra, exports, turns, "pairs")
+    yield from block(loop.body, inner, extra, exports, turns, "cell")
     yield f"{inner}return ({_tuple(text_of(c.following, extra) for c in loop.carries)})"
     given = (tables, firsts, seconds) if turns is not None else (tables, *([s.name[:-2] for s in m] for m in (firsts, seconds)))
     count = f"{loop.cells.count}, {len(loop.carries)}, {(given[0] or given[1])[0]}.dtype"

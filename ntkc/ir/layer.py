@@ -5,78 +5,27 @@ tell the compiler how to read and check what the user wrote. An instance is one 
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import sympy as sp
 
+from ntkc.ir.argument import Argument as Argument
+from ntkc.ir.argument import axes as axes
+from ntkc.ir.argument import choice as choice
+from ntkc.ir.argument import flag as flag
+from ntkc.ir.argument import given as given
+from ntkc.ir.argument import inherited as inherited
+from ntkc.ir.argument import number as number
+from ntkc.ir.argument import optional as optional
+from ntkc.ir.argument import size as size
+from ntkc.ir.argument import sizes as sizes
 from ntkc.ir.geometry import BadGrid, Grid, Linear, Window
 from ntkc.ir.geometry import linear_grid as linear_grid
 from ntkc.ir.geometry import on_axes as on_axes
 from ntkc.ir.mixing import MixingMatrix as MixingMatrix
 from ntkc.ir.mixing import RandomLogits as RandomLogits
 from ntkc.ir.sample import Sample
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """How to read one keyword argument: `kind` is number, optional, size, sizes, choice, axes, name or flag."""
-
-    kind: str
-    choices: tuple[str, ...] = ()
-    positive: bool = False
-    leading: bool = False
-    """Whether it may stand after the value without its name."""
-
-
-def number(default: int | str | None = None, *, positive: bool = False) -> Any:
-    """A real number or an expression of hyperparameters."""
-    return _argument(Argument("number", positive=positive), sp.Rational(default) if default is not None else ...)
-
-
-def optional(default: sp.Expr | None = None) -> Any:
-    """A real number, or `none`."""
-    return _argument(Argument("optional"), default)
-
-
-def size(default: int | None = None) -> Any:
-    """A positive integer known at compile time."""
-    return _argument(Argument("size"), default)
-
-
-def sizes(default: int | str | None = "required") -> Any:
-    """A positive integer for every axis, or a tuple of one for each."""
-    return _argument(Argument("sizes", leading=default == "required"), ... if default == "required" else default)
-
-
-def axes() -> Any:
-    """Names of axes, the channels by default."""
-    return _argument(Argument("axes"), ("channel",))
-
-
-def given() -> Any:
-    """The name of an array that comes with an input at run time."""
-    return _argument(Argument("name", leading=True), ...)
-
-
-def choice(*choices: str) -> Any:
-    """One of several words, the first by default."""
-    return _argument(Argument("choice", choices), choices[0])
-
-
-def flag(default: bool = False) -> Any:
-    """`true` or `false`."""
-    return _argument(Argument("flag"), default)
-
-
-def inherited(*choices: str) -> Any:
-    """One of several words; None means: as the option of the architecture says."""
-    return _argument(Argument("choice", choices), None)
-
-
-def _argument(argument: Argument, default: object) -> Any:
-    metadata = {"argument": argument}
-    return field(metadata=metadata) if default is ... else field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,14 @@ def _nth_pair(k, n1, n2, symmetric):
     return i, k - i * (i - 1) // 2
 
 
+def _kept(v):
+    """The same table behind a loop that XLA cannot see through: on CPU it computes a layer again for each tap that reads it."""
+    if jnp.ndim(v) < 2:
+        return v
+    first = v[(slice(0, 1),) * v.ndim]
+    return lax.fori_loop(0, 2, lambda i, w: lax.dynamic_update_slice(w, jnp.where(i < 2, first, 0), (0,) * w.ndim), v)
+
+
 def _prepared_tables(xs, params, dtype):
     """Moments of each sample, computed in float64 a few samples at a time, and the inputs."""
     wide = [_cast(x, jnp.float64) for x in xs]

@@ -45,20 +45,27 @@ def _type_of(xs):
     return numbers[0] if numbers else jnp.float64 if xs[0].dtype == jnp.int64 else jnp.float32
 
 
-def _unit(x):
-    """Rows of norm 1, or 0, in float64."""
-    wide = x.astype(jnp.float64)
-    norm = _sqrt(jnp.sum(wide * wide, 1, keepdims=True))
-    return wide * _ratio(jnp.ones_like(norm), norm)
+def _units(x, dtype):
+    """Rows of norm 1, or 0, in a type, and a function that makes some of them in float64."""
+    norm = _sqrt(jnp.sum(x.astype(jnp.float64) ** 2, 1, keepdims=True))
+    scale = _ratio(jnp.ones_like(norm), norm)
+
+    def wide(cut):
+        return cut(x).astype(jnp.float64) * cut(scale)
+
+    apart = lax.optimization_barrier(x)  # else XLA keeps a float64 copy of x, for this and for the norms
+    return (apart.astype(jnp.float64) * scale).astype(dtype), wide
 
 
-def _half_angles(x, y, apart, dtype, precise):
-    """d = sin^2(theta/2) and e = cos^2(theta/2) between rows of norm 1 in float64, d from their difference where they nearly
-    agree; `apart` is False where the two rows are one sample, whose angle is 0.
+def _half_angles(first, second, apart, dtype, precise):
+    """d = sin^2(theta/2) and e = cos^2(theta/2) between rows of norm 1, d from their difference where they nearly agree;
+    `apart` is False where the two rows are one sample, whose angle is 0.
 
     In float32 a product in that type leaves an absolute error of about 1e-7 in d, which is enough unless d or e is small
     somewhere in the tile; then the product is taken in float64, whose error is enough down to d = 1e-4 for float64, too.
     """
+
+    (x, wide_x), (y, wide_y) = first, second
 
     def halves(product):
         d, e = (jnp.maximum((1 + sign * product) / 2, 0) for sign in (-1, 1))
@@ -68,10 +75,10 @@ def _half_angles(x, y, apart, dtype, precise):
         return jnp.min(jnp.where(apart, jnp.minimum(d, e), 1))
 
     if dtype == jnp.float32:
-        d, e = halves(jnp.matmul(x.astype(dtype), y.astype(dtype).T, precision="highest"))
+        d, e = halves(jnp.matmul(x, y.T, precision="highest"))
         if not precise:
             return d, e
-        return lax.cond(least(d, e) < 1 / 64, lambda: halves(jnp.matmul(x, y.T)), lambda: (d, e))
+        return lax.cond(least(d, e) < 1 / 64, lambda: halves(jnp.matmul(wide_x(), wide_y().T)), lambda: (d, e))
     d, e = halves(jnp.matmul(x, y.T, precision="highest"))
     return lax.cond(least(d, e) < 1e-4, lambda: _from_differences(x, y, d, e), lambda: (d, e))
 
@@ -112,8 +119,9 @@ def _tiled(tile, n1, n2, symmetric, size=512):
             out = jax.tree.map(lambda o, t: lax.dynamic_update_slice(o, t.T, (j, i)), out, found)
         return out
 
-    shapes = jax.eval_shape(lambda: tile(0, 0, t1, t2))
-    return lax.fori_loop(0, len(starts), body, jax.tree.map(lambda s: jnp.zeros((n1, n2), s.dtype), shapes))
+    leaves, tree = jax.tree.flatten(jax.eval_shape(lambda: tile(0, 0, t1, t2)))
+    empty = [jnp.full((n1, n2), k, leaf.dtype) for k, leaf in enumerate(leaves)]  # equal ones would be copies of the first
+    return lax.fori_loop(0, len(starts), body, jax.tree.unflatten(tree, empty))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
@@ -169,40 +177,65 @@ def _compiled(x1, x2, params, get, symmetric, precision):
 
 def _by_tiles(x1, x2, params, get, symmetric, dtype, precision):
     """A block of rows against a block of columns at a time; tables at matching positions have their positions in front."""
-    left, units1 = _prepared(x1, params, dtype)
-    right, units2 = (left, units1) if symmetric else _prepared(x2, params, dtype)
-    between = _recursion(get, params, dtype)
-    if COLLAPSE and dtype == jnp.float32:
-        between = _series_in_depth(params, get, between)
+    run = partial(_tiles_of, x1, x2, symmetric, dtype, precision == "accurate")
+
+    def recursion():
+        between = _recursion(get, params, dtype)
+        return run(lambda *arguments: between(*arguments, False), partial(_moments, params))
+
+    if not (COLLAPSE and dtype == jnp.float32):
+        return recursion()
+    good, series = _series_in_depth(params, get)
+    # around the tiles, not in each of them: the series needs no moments of the layers, which are many numbers at depth 1000
+    return lax.cond(good, lambda: run(series, _squares), recursion)
+
+
+def _tiles_of(x1, x2, symmetric, dtype, precise, between, moments):
+    """Every kernel by `between(starts..., left, right)` of what `moments` gives for the samples in float64."""
+    left, rows1 = _prepared(x1, moments, dtype)
+    right, rows2 = (left, rows1) if symmetric else _prepared(x2, moments, dtype)
 
     def tile(i, j, t1, t2):
         cut = partial(jax.tree.map, lambda v: lax.dynamic_slice_in_dim(v, i, t1, v.ndim - 1))
         other = partial(jax.tree.map, lambda v: lax.dynamic_slice_in_dim(v, j, t2, v.ndim - 1))
-        xs = [lax.dynamic_slice_in_dim(u, i, t1) for u in units1]
-        ys = [lax.dynamic_slice_in_dim(u, j, t2) for u in units2]
+        xs, ys = _rows_of(rows1, i, t1), _rows_of(rows2, j, t2)
         apart = not symmetric or (i + jnp.arange(t1))[:, None] != (j + jnp.arange(t2))[None, :]
-        return between(*_starts(xs, ys, apart, dtype, precision == "accurate"), cut(left), other(right), False)
+        return between(*_starts(xs, ys, apart, dtype, precise), cut(left), other(right))
 
     positions = math.prod(x1[0].shape[1:-1])
     size = max(8, int(512 / math.sqrt(positions)))
     return _tiled(tile, x1[0].shape[0], x2[0].shape[0], symmetric, size)
 
 
-def _prepared(xs, params, dtype):
-    """Moments of each sample, computed in float64, and what cross moments are computed from."""
-    own = [*_squares(xs), *(jnp.moveaxis(v.astype(jnp.float64), 0, -1) for v in xs[len(INPUTS) :])]
-    sample = jax.vmap(lambda *own: _sample(*own, params), in_axes=-1, out_axes=-1)(*own)
-    units = [_unit(x) for x in xs] if BY_ANGLE else [_cast(x, dtype) for x in xs[: len(INPUTS)]]
-    return jax.tree.map(lambda v: v.astype(dtype), sample), units
+def _moments(params, xs):
+    """Those of each sample with itself."""
+    return jax.vmap(lambda *own: _sample(*own, params), in_axes=-1, out_axes=-1)(*_squares(xs), *_given(xs))
+
+
+def _given(xs):
+    """What comes with the inputs, the samples last, in float64."""
+    return [jnp.moveaxis(v.astype(jnp.float64), 0, -1) for v in xs[len(INPUTS) :]]
+
+
+def _prepared(xs, moments, dtype):
+    """Moments of each sample in a type, and what cross moments are computed from."""
+    rows = [(_cast(x, dtype), _units(x, dtype) if BY_ANGLE else None) for x in xs[: len(INPUTS)]]
+    return jax.tree.map(lambda v: v.astype(dtype), moments(xs)), rows
+
+
+def _rows_of(rows, start, size):
+    """Those of a tile; float64 ones are cut inside the branch that wants them, which is seldom run."""
+    cut = partial(lax.dynamic_slice_in_dim, start_index=start, slice_size=size)
+    return [(cut(x), units and (cut(units[0]), partial(units[1], cut))) for x, units in rows]
 
 
 def _starts(xs, ys, apart, dtype, precise):
     """What `_pair` starts from between the rows of two tiles."""
     for i, j in DATA:
         if BY_ANGLE and i == j:
-            yield from _half_angles(xs[i], ys[j], apart, dtype, precise)
+            yield from _half_angles(xs[i][1], ys[j][1], apart, dtype, precise)
         else:
-            yield _products(xs[i], ys[j], dtype)
+            yield _products(xs[i][0], ys[j][0], dtype)
 
 
 def _products(x, y, dtype):
@@ -224,8 +257,15 @@ def _unordered():
 
 
 def _own(xs, params, get, dtype):
-    """Every kernel at (x_i, x_i), where the angle is 0 and cross moments are the sample's own, one sample at a time."""
-    squares, given = _squares(xs), [jnp.moveaxis(v.astype(jnp.float64), 0, -1) for v in xs[len(INPUTS) :]]
+    """Every kernel at (x_i, x_i); of homogeneous networks from that of a sample with |x|^2 = d."""
+    if COLLAPSE:
+        unit = _own_of([jnp.ones(1, jnp.float64)], [], params, get, jnp.float64)
+        return jax.tree.map(lambda v: v * _squares(xs)[0] ** COLLAPSE[0], unit)
+    return _own_of(_squares(xs), _given(xs), params, get, dtype)
+
+
+def _own_of(squares, given, params, get, dtype):
+    """Every kernel at (x, x), where the angle is 0 and cross moments are the sample's own, one sample at a time."""
     pairs, run = _unordered(), _recursion(get, params, dtype)
 
     def starts(*own):
@@ -240,10 +280,10 @@ def _own(xs, params, get, dtype):
     return jax.vmap(one, in_axes=-1)(*squares, *given)
 
 
-def _series_in_depth(params, get, recursion):
-    """The whole recursion as a Chebyshev series in y = s/(s + b(1 + c)), s = sin(theta/2), c = cos(theta/2): a network that is
-    homogeneous in its input is |x| |x'| to a power times a function of the angle, smooth in y for most activations however deep
-    it is. Where the series is not good to 1e-6 at points between its nodes, the recursion is used."""
+def _series_in_depth(params, get):
+    """The whole recursion as a Chebyshev series in y = s/(s + b(1 + c)), s = sin(theta/2), c = cos(theta/2), and whether that is
+    good to 1e-6 at points between its nodes: a network that is homogeneous in its input is |x| |x'| to a power times a function
+    of the angle, smooth in y for most activations however deep it is."""
     degree, depth, terms = COLLAPSE
     b = 1 / (1 + 0.15 * depth)
     top = 1 / (1 + b)
@@ -271,13 +311,10 @@ def _series_in_depth(params, get, recursion):
     def summed(d, e, left, right):
         s = jnp.sqrt(jnp.maximum(d, jnp.finfo(d.dtype).tiny))
         y = s / (s + b * (1 + _sqrt(e)))
-        scale = _sqrt(left[0][0][:, None]) * _sqrt(right[0][0][None, :])
+        scale = _sqrt(left[0][:, None]) * _sqrt(right[0][None, :])
         return jax.tree.map(lambda c: scale**degree * _clenshaw(c, (4 / top) * y - 2), single)
 
-    def either(d, e, left, right, same):
-        return lax.cond(good, summed, lambda *arguments: recursion(*arguments, same), d, e, left, right)
-
-    return either
+    return good, summed
 
 
 def _clenshaw(coefficients, twice):
