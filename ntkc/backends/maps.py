@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sympy.core.function import AppliedUndef
 
 from ntkc.backends.printer import text
-from ntkc.ir.geometry import Axis, Geometry, Given, GlobalPool, Matrix, Pool, Select, Shift, Start, Window
+from ntkc.ir.geometry import Axis, Geometry, Given, GlobalPool, Linear, Matrix, Pool, Select, Shift, Start, Window
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.program import Program
 from ntkc.lowering.prune import calls
@@ -19,43 +19,58 @@ def position_maps(program: Program) -> Iterator[str]:
         name, geometry = found.name, found.geometry
         if f"{name}_present" in called:
             yield from _presence(name, geometry)
-        match geometry:
-            case Window(axes=axes):
-                for form in (f for f in ("full", "matched") if f"{name}_{f}" in called):
-                    yield f"\n\ndef {name}_{form}(x):"
-                    yield f'    """{_describe_axes(axes)}."""'
-                    yield f"    return _windowed(x, {_specs(axes)}, {form == 'full'})"
-                continue
-            case Pool(axes=axes, average=average, normalize=normalize):
-                body = f"_pooled(x, first, {_specs(axes)}, {average}, {normalize})"
-            case GlobalPool(average=average):
-                body = f"_global_pooled(x, first, {found.rank}, {average})"
-            case Select(axes=axes):
-                body = f"_selected(x, first, {axes!r})"
-                for form in (f for f in ("full", "matched") if f"{name}_{f}" in called):
-                    yield f"\n\ndef {name}_{form}(x):"
-                    yield '    """The selected positions."""'
-                    inner = f"{name}(x, 0)"
-                    both = f"{name}({inner}, {found.rank - geometry.dropped})"
-                    yield f"    return {both if form == 'full' else inner}"
-            case Given():
-                continue  # its table comes with the sample
-            case Start(count=count):
-                body = f"_started(x, first, {count})"
-            case Shift():
-                body = "_shifted(x, first)"
-            case Matrix(axes=axes):
-                rows = tuple(None if m is None else tuple(tuple(float(v) for v in row) for row in m) for m in axes)
-                body = f"_resampled(x, first, {rows!r})"
-            case MixingMatrix(mechanism=mechanism, scale=scale, shift=shift, causal=causal):
-                free = "".join(f", {s}" for s in map_parameters(geometry))
-                yield f"\n\ndef {name}(table{free}, present=None):"
-                yield '    """Attention from the second moments between the positions of one sample."""'
-                yield f'    return _attention(table, "{mechanism}", {text(scale)}, {text(shift)}, {causal}, present)'
-                continue
-        yield f"\n\ndef {name}(x, first):"
-        yield '    """Along the axes of one side, which start at `first`."""'
-        yield f"    return {body}"
+        if isinstance(geometry, Window):
+            yield from _window(name, geometry, called)
+        elif isinstance(geometry, MixingMatrix):
+            yield from _attention(name, geometry)
+        elif not isinstance(geometry, Given):  # whose table comes with the sample
+            yield f"\n\ndef {name}(x, first):"
+            yield '    """Along the axes of one side, which start at `first`."""'
+            yield f"    return {_one_side(geometry, found.rank)}"
+        if isinstance(geometry, Select):
+            yield from _both_sides(name, geometry, found.rank, called)
+
+
+def _one_side(geometry: Linear, rank: int) -> str:
+    match geometry:
+        case Pool(axes=axes, average=average, normalize=normalize):
+            return f"_pooled(x, first, {_specs(axes)}, {average}, {normalize})"
+        case GlobalPool(average=average):
+            return f"_global_pooled(x, first, {rank}, {average})"
+        case Select(axes=axes):
+            return f"_selected(x, first, {axes!r})"
+        case Start(count=count):
+            return f"_started(x, first, {count})"
+        case Shift():
+            return "_shifted(x, first)"
+        case Matrix(axes=axes):
+            rows = tuple(None if m is None else tuple(tuple(float(v) for v in row) for row in m) for m in axes)
+            return f"_resampled(x, first, {rows!r})"
+        case Given():
+            raise NotImplementedError(geometry)
+
+
+def _window(name: str, geometry: Window, called: set[str]) -> Iterator[str]:
+    for form in (f for f in ("full", "matched") if f"{name}_{f}" in called):
+        yield f"\n\ndef {name}_{form}(x):"
+        yield f'    """{_describe_axes(geometry.axes)}."""'
+        yield f"    return _windowed(x, {_specs(geometry.axes)}, {form == 'full'})"
+
+
+def _both_sides(name: str, geometry: Select, rank: int, called: set[str]) -> Iterator[str]:
+    for form in (f for f in ("full", "matched") if f"{name}_{f}" in called):
+        yield f"\n\ndef {name}_{form}(x):"
+        yield '    """The selected positions."""'
+        inner = f"{name}(x, 0)"
+        yield f"    return {f'{name}({inner}, {rank - geometry.dropped})' if form == 'full' else inner}"
+
+
+def _attention(name: str, geometry: MixingMatrix) -> Iterator[str]:
+    free = "".join(f", {s}" for s in map_parameters(geometry))
+    coefficients = f'"{geometry.mechanism}", {text(geometry.scale)}, {text(geometry.shift)}, {geometry.causal}'
+    yield f"\n\ndef {name}(table{free}, present=None):"
+    yield '    """Attention from the second moments between the positions of one sample."""'
+    yield f"    return _attention(table, {coefficients}, present)"
 
 
 def _presence(name: str, geometry: Geometry | MixingMatrix) -> Iterator[str]:

@@ -44,7 +44,7 @@ class Attention(Mixing):
         if self.scaling == "linear":
             return None
         scale = self.query_std**2 * (1 if self.key_std is None else self.key_std) ** 2
-        return RandomLogits(self.mechanism, scale, sp.sympify(self.position_std or 0) ** 2, self.causal)
+        return RandomLogits(self.mechanism, scale, (self.position_std or sp.S.Zero) ** 2, self.causal)
 
     def caution(self) -> Caution | None:
         if self.tied_query_key or self.scaling == "sqrt":

@@ -32,7 +32,7 @@ class Formulas:
     def number(self, value: sp.Expr | int | None) -> float:
         key = ("number", value)
         if key not in self._kept:
-            self._kept[key] = 0.0 if value is None else float(sp.sympify(value).subs(self.params))
+            self._kept[key] = 0.0 if value is None else float((sp.S.One * value).subs(self.params))
         return float(self._kept[key])
 
     def linear(self, rule: sp.Expr) -> tuple[float, float, float]:

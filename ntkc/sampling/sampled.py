@@ -62,18 +62,21 @@ def sampled(
         raise ValueError("x1 and x2 differ in the number of positions or features")
     inputs = [np.concatenate(pair) for pair in zip(*(xs for xs, _ in given), strict=True)]
     givens = adjacencies(network, options, batches)
-    seeds = np.random.SeedSequence(seed).spawn(replicates)
+    per = samples // replicates
     with jax.enable_x64(True):
-        runs = [
-            Run(network, inputs, givens, batches, samples // replicates, np.random.default_rng(s), formulas).kernels()
-            for s in seeds
-        ]
-        rows, columns = slice(batches[0]), slice(-batches[-1], None)
-        found: dict[str, Any] = {}
-        for k, kind in enumerate(KINDS):
-            each = {name: np.stack([run[name][k][rows, columns] for run in runs]) for name in runs[0]}
-            found[kind], found[f"{kind}_error"] = _summary(each, given[0][1]) if kind in get else (None, None)
-    return Sampled(**found, samples=samples // replicates * replicates)
+        sources = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(replicates))
+        runs = [Run(network, inputs, givens, batches, per, source, formulas).kernels() for source in sources]
+        found = _found(runs, (slice(batches[0]), slice(-batches[-1], None)), get, given[0][1])
+    return Sampled(**found, samples=per * replicates)
+
+
+def _found(runs: list[Any], where: tuple[slice, slice], get: tuple[str, ...], dtype: Any) -> dict[str, Any]:
+    """Means over the replicates, and their standard errors."""
+    found: dict[str, Any] = {}
+    for k, kind in enumerate(KINDS):
+        each = {name: np.stack([run[name][k][where] for run in runs]) for name in runs[0]}
+        found[kind], found[f"{kind}_error"] = _summary(each, dtype) if kind in get else (None, None)
+    return found
 
 
 def diagonal(network: Network, x: Any, **options: Any) -> Sampled:
