@@ -22,6 +22,7 @@ from ntkc.passes.lower import lower
 from ntkc.passes.parse import parse
 from ntkc.passes.read import read
 from ntkc.passes.resolve import resolve
+from ntkc.passes.warn import warn as warnings_of
 from ntkc.sampling.sampled import Sampled, diagonal, sampled
 from ntkc.source import Source, Span
 
@@ -43,7 +44,7 @@ class Compilation:
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
         """What is valid and may not be what was meant."""
-        return self.network.warnings
+        return (*self.network.warnings, *(warnings_of(self.derived[0]) if self.derived else ()))
 
     def with_masks(self) -> "Compilation":
         """The same network whose sequences come with masks."""

@@ -112,6 +112,20 @@ def test_jit_over_data_with_a_given_hyperparameter(net: Compilation) -> None:
     np.testing.assert_allclose(jax.jit(lambda v: net.ntk(v, sigma_w=s))(x), net.ntk(x), rtol=1e-6)
 
 
+NAMES = ("z", "a", "b", "c", "det", "z0", "range", "here", "d", "x", "f", "arg_y")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hyperparameters_may_have_any_name(name: str) -> None:
+    text = (
+        "activation f2(y, w; q = 1) = erf(q * y) * cos(w)\narch net {\n param NAME = 0.7 in (0, inf)\n input u: vector(4)\n"
+        " h = f2(dense(u, W_std=1.1), dense(u), q=NAME) + NAME * erf(dense(u))\n output gelu(NAME * dense(h)) |> dense\n}"
+    )
+    nets = [compile_source(Source("net.arch", text.replace("NAME", n))) for n in (name, "plain")]
+    found = [net.ntk(_x(2), **{n: 0.9}) for net, n in zip(nets, (name, "plain"), strict=True)]
+    np.testing.assert_allclose(*found, rtol=1e-6)
+
+
 DEEP = (
     "arch net {\n input x: vector(4)\n h = dense(x, W_std=%s%s)\n"
     " repeat %d { h = %s |> dense(W_std=%s%s) }\n output dense(relu(h))\n}\n"

@@ -34,7 +34,7 @@ def forward(network: Network) -> Iterator[str]:
     inputs = [(i, n) for i, n in enumerate(network.nodes) if isinstance(n, InputNode)]
     yield "\n\ndef _forward(weights, xs, params, outputs=1):"
     yield '    """The finite network; `weights(name, shape)` reads or makes an array."""'
-    yield from (f'    {p.symbol.name} = params["{p.symbol.name}"]' for p in network.parameters)
+    yield from (f'    {p.symbol.name} = params["{p.name}"]' for p in network.parameters)
     if (name := _of_default_width(network)) is not None:
         yield f"    weights.learn({name})"
     givens = [given_symbol(n.adjacency, "1").name[:-2] for _, n in inputs if n.adjacency]

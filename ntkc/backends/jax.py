@@ -40,7 +40,7 @@ def emit(program: Program) -> str:
 
 def emit_finite(network: Network) -> str:
     """The text of a module with the finite network alone."""
-    defaults = ", ".join(f'"{p.symbol.name}": {float(p.default)!r}' for p in network.parameters)
+    defaults = ", ".join(f'"{p.name}": {float(p.default)!r}' for p in network.parameters)
     inputs = tuple(n for n in network.nodes if isinstance(n, InputNode))
     head = f'"""The finite network of `{network.name}`, written by ntkc; its kernels have no closed form and are sampled."""\n'
     givens = {node.adjacency: i for i, node in enumerate(inputs) if node.adjacency}
@@ -70,11 +70,10 @@ def _status(definition: Definition) -> str:
 
 
 def _constants(program: Program) -> Iterator[str]:
-    defaults = ", ".join(f'"{p.symbol.name}": {float(p.default)!r}' for p in program.parameters)
+    defaults = ", ".join(f'"{p.name}": {float(p.default)!r}' for p in program.parameters)
     yield f"PARAMS = {{{defaults}}}"
     domains = (
-        f'"{p.symbol.name}": ({_end(p.domain.inf)}, {_end(p.domain.sup)}, '
-        f"{bool(p.domain.left_open)}, {bool(p.domain.right_open)})"
+        f'"{p.name}": ({_end(p.domain.inf)}, {_end(p.domain.sup)}, {bool(p.domain.left_open)}, {bool(p.domain.right_open)})'
         for p in program.parameters
     )
     yield f"DOMAINS = {{{', '.join(domains)}}}"
@@ -188,7 +187,7 @@ def _extra(program: Program) -> dict[str, list[str]]:
 
 def _unpack_parameters(program: Program) -> Iterator[str]:
     for parameter in program.parameters:
-        yield f'    {parameter.symbol.name} = params["{parameter.symbol.name}"]'
+        yield f'    {parameter.symbol.name} = params["{parameter.name}"]'
 
 
 def _pair(program: Program) -> Iterator[str]:

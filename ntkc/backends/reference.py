@@ -76,7 +76,7 @@ class _Machine:
         ]
         self.maps = {m.name: m for m in recursion.maps}
         self.given: Memory = {
-            p.symbol: number(str(params[p.symbol.name])) if p.symbol.name in params else number(number_of(p.default))
+            p.symbol: number(str(params[p.name])) if p.name in params else number(number_of(p.default))
             for p in recursion.parameters
         }
         self.calls = {dual.name: callable_of(dual, self.given, self.dtype) for dual in recursion.duals}

@@ -158,6 +158,9 @@ class Positions(Masks):
         inside -= 0 if tangent else self._shift_both(left, first, second)
         weight = left.layer.coincident() if side != CROSS else 1 + (left.layer.coincident() - 1) * SAME
         trained = left.layer.trained(self.second(p, p, CROSS)) if tangent else sp.S.Zero
+        loop = left.origin.loop
+        if trained != 0 and loop is not None and self.network.loops[loop].scan:  # gains and shifts of their own at each step
+            trained = matching(trained)
         return inside * factors * weight + trained, left.layer.name, premises
 
     def _inside(self, p: int, q: int, side: str, tangent: bool) -> sp.Expr:

@@ -14,6 +14,8 @@ from ntkc.gaussian.terms import NotClosed, Z
 
 TERMS = 96
 VARIANCES = (0.1, 0.5, 1.0, 2.0, 4.0)
+LOOSEST = 0.02
+"""The largest error bound, relative to sqrt(E f^2 E g^2), with which a series is still used; the user is told of it."""
 NODES, EDGES = 80, (-13.0, -5.0, -2.0, 0.0, 2.0, 5.0, 13.0)
 
 
@@ -35,21 +37,28 @@ class Unbounded(NotClosed):
 def series(f: sp.Expr, g: sp.Expr) -> Series:
     """The series of two functions of `Z`, with its error bound measured at the reference variances."""
     kinks = tuple(sorted({*_kinks(f), *_kinks(g)}, key=sp.default_sort_key))
-    tails = [_tails(h, kinks) for h in (f, g)]
-    bounds = tuple(float(np.sqrt(s * t)) for s, t in zip(*tails, strict=True))
+    (tails, squares), (others, other_squares) = (_tails(h, kinks) for h in (f, g))
+    bounds = tuple(float(np.sqrt(s * t)) for s, t in zip(tails, others, strict=True))
+    sizes = [float(np.sqrt(s * t)) for s, t in zip(squares, other_squares, strict=True)]
+    worst = max(bound / size for bound, size in zip(bounds, sizes, strict=True) if size)
+    if worst > LOOSEST:
+        raise NotClosed(f"it has no closed form, and {TERMS} terms of its Hermite series may be off by {worst:.0%}")
     return Series(f, g, TERMS, bounds, kinks)
 
 
-def coefficients(function: sp.Expr, variance: float, kinks: tuple[sp.Expr, ...], terms: int = TERMS) -> tuple[np.ndarray, float]:
+def coefficients(
+    function: sp.Expr, variance: float, kinks: tuple[sp.Expr, ...], terms: int = TERMS, nodes: int = NODES
+) -> tuple[np.ndarray, float]:
     """(f_0 ... f_{terms-1}, E f^2) by Gauss-Legendre quadrature between the kinks."""
     root = np.sqrt(variance)
     edges = sorted({*EDGES, *(float(k) / root for k in kinks if abs(float(k)) < EDGES[-1] * root)})
-    x, w = np.polynomial.legendre.leggauss(NODES)
+    x, w = np.polynomial.legendre.leggauss(nodes)
     points = np.concatenate([(b - a) / 2 * x + (a + b) / 2 for a, b in itertools.pairwise(edges)])
     weights = np.concatenate([(b - a) / 2 * w for a, b in itertools.pairwise(edges)])
     weights = weights * np.exp(-(points**2) / 2) / np.sqrt(2 * np.pi)
-    values = np.broadcast_to(sp.lambdify(Z, function, ["scipy", "numpy"])(root * points), points.shape)
-    mass = weights * values**2
+    with np.errstate(all="ignore"):  # what is not finite is an error below
+        values = np.broadcast_to(sp.lambdify(Z, function, ["scipy", "numpy"])(root * points), points.shape)
+        mass = weights * values**2
     if not np.isfinite(mass).all() or max(mass[0], mass[-1]) > 1e-20 * np.sum(mass):
         raise Unbounded(f"{str(function).replace(str(Z), 'z')} grows too fast, or is not defined everywhere")
     he = [np.ones_like(points), points]
@@ -58,18 +67,21 @@ def coefficients(function: sp.Expr, variance: float, kinks: tuple[sp.Expr, ...],
     return np.array([np.sum(weights * values * h) for h in he[:terms]]), float(np.sum(mass))
 
 
-def _tails(function: sp.Expr, kinks: tuple[sp.Expr, ...]) -> list[float]:
+def _tails(function: sp.Expr, kinks: tuple[sp.Expr, ...]) -> tuple[list[float], list[float]]:
+    """What the series leaves out of E f^2, and E f^2 itself, for each reference variance."""
     free = function.free_symbols - {Z}
     if free:
         names = ", ".join(sorted(map(str, free)))
         raise NotClosed(f"{function} has no closed form, and its series cannot be bounded for unknown {names}")
-    found = []
+    found, squares = list[float](), list[float]()
     for variance in VARIANCES:
         h, square = coefficients(function, variance, kinks)
-        if not np.isfinite(square):
-            raise NotClosed(f"E f^2 of {function} is not finite")
+        finer = coefficients(function, variance, kinks, 2, 2 * NODES + 1)[1]
+        if abs(finer - square) > 1e-2 * square:  # as at a pole
+            raise Unbounded(f"E f^2 of {str(function).replace(str(Z), 'z')} is infinite, or cannot be computed")
         found.append(max(square - float(np.sum(h**2)), 0.0) + 1e-15 * square)
-    return found
+        squares.append(square)
+    return found, squares
 
 
 def _kinks(function: sp.Expr) -> set[sp.Expr]:

@@ -37,12 +37,13 @@ class Type:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A hyperparameter: its symbol (with the sign its domain grants), default and domain."""
+    """A hyperparameter: its symbol (with the sign its domain grants), default, domain, and the name that the user knows it by."""
 
     symbol: sp.Symbol
     default: sp.Expr
     domain: sp.Interval
     span: Span = field(compare=False, repr=False)
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,8 @@ class _Norm(Map):
     def problem(self) -> str:
         if "channel" not in self.axis:
             return "without the channels it is no norm of the infinite vector; `axis` must contain `channel`"
+        if self.eps.is_nonnegative is not True:
+            return "`eps` must not be negative; give its `param` a domain, `in [0, inf)`"
         return ""
 
 

@@ -10,6 +10,8 @@ from ntkc.ir import syntax as ast
 from ntkc.ir.layer import Argument, Layer
 from ntkc.resolving.problem import fail
 
+LARGEST = sp.Integer(10) ** 150
+"""Its square is still a number of float64."""
 Number = Callable[[ast.Expr, str], sp.Expr]
 Integer = Callable[[ast.Expr, str], int]
 
@@ -117,6 +119,8 @@ def _number(name: str, expr: ast.Expr, number: Number) -> sp.Expr:
     value = number(expr, f"`{name}`")
     if value.is_negative:
         fail("bad-argument", f"`{name}` must not be negative", expr.span, f"its value is {value}")
+    if value.is_number and value > LARGEST:
+        fail("bad-argument", f"`{name}` is too large for floating point", expr.span)
     if value.is_infinite:
         fail("bad-argument", f"`{name}` must be finite", expr.span)
     return value

@@ -54,6 +54,7 @@ class Builder(Needs):
             grid = place.grid
         else:
             grid = () if place.flat else self._grid(layer, place.grid, span)
+        self.need_same_fan_in(weight, operand, span)
         key = (sp.Symbol(weight), sp.Symbol(f"v{operand}"), self.loop)
         if key not in self._uses:  # the same weights at the same value are the same node
             width: int | None = getattr(layer, "width", None)

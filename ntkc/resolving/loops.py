@@ -142,12 +142,21 @@ class Loops(Expressions):
                 begun = 0 if start is None else self.builder.item(loop, start, scan.span)
                 inner.names[name] = carried + begun
 
+        self._need_assigned(scan)
         loop, following = self._settled(
             scan.body, names, [(Law.GAUSSIAN, None)] * len(names), scope, scan.span, enter, widen=True
         )
         slots = tuple(Slot(name, -1, f) for name, f in zip(names, following, strict=True))
         self.builder.close_loop(loop, int(place.grid[0]), slots, parent, scan.span, scan=True)
         return self.builder.final(loop, 0, following[0], scan.span)
+
+    def _need_assigned(self, scan: ast.Scan) -> None:
+        """Each state gets a new value at each step."""
+        assigned = {name for statement in scan.body for name in defines(statement)}
+        for state in scan.states:
+            if state.name.id not in assigned:
+                label, help = "it would keep its first value", f"write `{state.name.id} = ...` in the body"
+                fail("constant-state", f"the body does not assign `{state.name.id}`", state.name.span, label, help)
 
     def _start(self, state: ast.Keyword, count: int, scope: Scope) -> sp.Expr | None:
         """The first state at the first step and zero at the others; nothing where it starts from 0."""

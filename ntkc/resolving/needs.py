@@ -1,8 +1,9 @@
 """What layers need of the values that they are applied to."""
 
 from ntkc.diagnostics import did_you_mean
+from ntkc.ir.geometry import Grid
 from ntkc.ir.layer import Layer
-from ntkc.ir.network import InputNode, Law
+from ntkc.ir.network import InputNode, Law, WeightedNode
 from ntkc.resolving.nodes import Place
 from ntkc.resolving.parameterization import Parameterization
 from ntkc.resolving.problem import fail
@@ -28,6 +29,23 @@ class Needs(Parameterization):
                 "tokens-as-numbers", "tokens are names, not numbers", span, "they need an embedding", "write `embedding(t)` first"
             )
 
+    def need_same_fan_in(self, weight: str, operand: int, span: Span) -> None:
+        """One matrix has one number of columns: all that a named layer reads is of one kind."""
+        raw = self.laws[operand] is Law.DATA
+        kind = (raw, self.places[operand].grid if self.places[operand].flat else (), self.widths[operand])
+        uses = [n.operand for n in self.nodes if isinstance(n, WeightedNode) and n.weight == weight]
+        for use in uses:
+            other = (self.laws[use] is Law.DATA, self.places[use].grid if self.places[use].flat else (), self.widths[use])
+            widths = None not in (kind[2], other[2]) and kind[2] != other[2]
+            if kind[:2] != other[:2] or widths:
+                fail(
+                    "different-fan-in",
+                    "one set of weights is used on values of different sizes",
+                    span,
+                    "an earlier use reads " + _described(other),
+                    f"here it reads {_described(kind)}; name two layers",
+                )
+
     def _need_graph(self, layer: Layer, name: str, place: Place, span: Span) -> None:
         known = self.adjacencies
         if name not in known:
@@ -39,3 +57,10 @@ class Needs(Parameterization):
     def _need_positions(self, layer: Layer, place: Place, span: Span) -> None:
         if place.vector:
             fail("no-positions", f"`{layer.name}` needs positions", span, "this value has none: it is one vector")
+
+
+def _described(kind: tuple[bool, Grid, int | None]) -> str:
+    raw, flat, width = kind
+    what = "raw input" if raw else "a hidden value"
+    channels = f" of {width} channels" if width is not None else ""
+    return what + channels + (f", flattened over {' x '.join(map(str, flat))} positions" if flat else "")

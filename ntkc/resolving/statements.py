@@ -1,5 +1,6 @@
 """Statements of an `arch` or block, run in order against a builder."""
 
+import builtins
 import re
 from dataclasses import fields
 from keyword import iskeyword
@@ -9,7 +10,7 @@ import sympy as sp
 from ntkc.diagnostics import Diagnostic, did_you_mean
 from ntkc.ir import syntax as ast
 from ntkc.ir.layer import Weighted
-from ntkc.ir.network import Parameter, Type
+from ntkc.ir.network import InputNode, Parameter, Type
 from ntkc.resolving.builder import Builder
 from ntkc.resolving.loops import Loops, defines
 from ntkc.resolving.numbers import literal
@@ -23,6 +24,10 @@ RESERVED = re.compile(
     r"|state$|samples$|seed$|weights$|xs$|outputs$|partial$|kernel$|nngp$|ntk$|dual_).*"
 )
 """Names of moments and of what else the emitted module defines."""
+BUSY = re.compile(
+    r"[a-eghpqxyz]|det|z\d+|arg_.*|given_.*|param_.*|same_cell|here|above|beside|corner|tables|firsts|seconds|partial|init|apply|diagonal"
+)
+"""Names of arguments and of what else a hyperparameter might be taken for; such a one goes by `param_` and its name."""
 SIZES = {"vector": 1, "sequence": 2, "image": 3, "volume": 4, "tokens": 2, "graph": 2}
 OPTIONS = {"parameterization": ("ntk", "standard"), "expectation": ("exact", "sampled")}
 
@@ -88,6 +93,8 @@ class Statements(Loops):
 
     def _input(self, statement: ast.Input, scope: Scope) -> None:
         kind, name = statement.type.name, statement.name
+        if any(isinstance(node, InputNode) and node.name == name.id for node in self.builder.nodes):
+            fail("name-taken", f"`{name.id}` is already defined", name.span, "an input of this name stands above")
         if kind.id not in SIZES:
             fail("unknown-type", f"no input type is named `{kind.id}`", kind.span, did_you_mean(kind.id, SIZES))
         count = SIZES[kind.id]
@@ -121,7 +128,9 @@ class Statements(Loops):
 
     def _param(self, statement: ast.Param, scope: Scope) -> None:
         name = statement.name.id
-        if iskeyword(name) or RESERVED.fullmatch(name):
+        if name in scope.constants:
+            fail("name-taken", f"`{name}` is already defined", statement.name.span, "choose another name")
+        if iskeyword(name) or name.startswith("_") or RESERVED.fullmatch(name):
             label = "the emitted Python code needs this name for itself"
             fail("reserved-name", f"`{name}` cannot name a hyperparameter", statement.name.span, label, f"call it `p_{name}`")
         domain = sp.Interval(-sp.oo, sp.oo)
@@ -141,8 +150,8 @@ class Statements(Loops):
             )
         positive = domain.inf > 0 or (domain.inf == 0 and domain.left_open)
         assumptions = {"positive": True} if positive else {"nonnegative": True} if domain.inf == 0 else {"real": True}
-        symbol = sp.Symbol(name, **assumptions)
-        self.parameters.append(Parameter(symbol, default, domain, statement.span))
+        symbol = sp.Symbol(f"param_{name}" if _busy(name) else name, **assumptions)
+        self.parameters.append(Parameter(symbol, default, domain, statement.span, name))
         scope.constants[name] = symbol
 
     def _override(self, name: str, span: Span) -> sp.Expr | None:
@@ -204,6 +213,11 @@ class Statements(Loops):
             name = result.name.id if result.name else ""
             self.outputs.append((name, node))
             self.output_spans.append((name, result.value.span))
+
+
+def _busy(name: str) -> bool:
+    """Whether the compiler or the emitted code uses a name for something else."""
+    return bool(BUSY.fullmatch(name)) or hasattr(builtins, name)
 
 
 def _leading(kind: type[Weighted]) -> bool:

@@ -77,7 +77,7 @@ def _check(label: str, v: npt.NDArray[Any], sizes: tuple[int | None, ...], kind:
 
 def hyperparameters(network: Network, given: Mapping[str, float]) -> dict[sp.Symbol, float]:
     """The defaults updated by the given ones, each inside its domain."""
-    known = {p.symbol.name: p for p in network.parameters}
+    known = {p.name: p for p in network.parameters}
     for name, value in given.items():
         if name not in known:
             raise TypeError(f"no hyperparameter is named {name!r}; there are: {', '.join(known) or 'none'}")
