@@ -11,6 +11,7 @@ from ntkc.ir.recursion import Dual
 from ntkc.pipeline import Compilation
 from ntkc.verify.certificate import check
 from ntkc.verify.fit import ALPHA, POWER
+from ntkc.verify.properties import Property, properties
 from ntkc.verify.simulate import Simulated, simulate
 from ntkc.verify.small import small
 
@@ -42,7 +43,12 @@ def verify(compilation: Compilation, seed: int = 0, budget: float = BUDGET) -> R
     """Re-checks the derivation and the code, then simulates finite networks for `budget` seconds (0: not at all)."""
     rows = [row for dual in compilation.recursion.duals for row in _dual(dual, seed)]
     rows += _code(compilation, seed)
+    rows += [_property(found) for found in properties(compilation, seed)]
     return Report((*rows, *(map(_simulated, simulate(compilation, budget, seed)) if budget > 0 else ())))
+
+
+def _property(found: Property) -> Row:
+    return Row(found.claim, "checked" if found.ok else "FAILED", f"missed by {found.missed:.1e} of the largest entry", found.ok)
 
 
 def _simulated(found: Simulated) -> Row:
