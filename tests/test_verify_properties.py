@@ -42,3 +42,16 @@ def test_a_tangent_below_the_moment_is_found(monkeypatch: pytest.MonkeyPatch, co
     monkeypatch.setattr(Dense, "tangent", halved)
     found = properties(compile_text("arch net {\n    input x: vector(5)\n    output dense(relu(dense(x)))\n}\n"))
     assert not all(row.ok for row in found if row.claim.startswith("ntk - nngp"))
+
+
+def test_a_circular_network_may_be_shifted(monkeypatch: pytest.MonkeyPatch, compile_text: Compile) -> None:
+    text = "arch net {{\n    input x: sequence(5, 2)\n"
+    text += "    output x |> conv(3, padding={}) |> relu |> conv(2, padding={}) |> {} |> dense\n}}\n"
+
+    def shifts(padding: str, end: str) -> list[bool]:
+        return [r.ok for r in properties(compile_text(text.format(padding, padding, end))) if "shifted" in r.claim]
+
+    assert shifts("circular", "global_avg_pool") == [True, True]
+    assert shifts("same", "global_avg_pool") == shifts("circular", "flatten") == []
+    monkeypatch.setattr("ntkc.verify.properties._turns", lambda network: True)
+    assert shifts("same", "global_avg_pool") == [False, False]
