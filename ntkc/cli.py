@@ -23,7 +23,7 @@ from ntkc.passes.parse import parse
 from ntkc.passes.read import read
 from ntkc.pipeline import Compilation, compile_source
 from ntkc.sampling.sampled import Sampled
-from ntkc.verify.verify import Report, verify
+from ntkc.verify.verify import BUDGET, Report, verify
 
 _KINDS = ("nngp", "ntk", "nngp_error", "ntk_error")
 
@@ -135,9 +135,11 @@ def derive(compilation: Compilation, as_latex: bool) -> None:
 @main.command(name="verify")
 @_compiles
 @click.option("--json", "as_json", is_flag=True)
-def verify_command(compilation: Compilation, as_json: bool) -> None:
-    """Re-check the derivation, and the emitted code against the reference."""
-    report = verify(compilation)
+@click.option("--budget", type=click.FloatRange(min=0), default=BUDGET, show_default=True, help="Seconds for finite networks.")
+@click.option("--no-simulate", is_flag=True, help="The same as --budget 0.")
+def verify_command(compilation: Compilation, as_json: bool, budget: float, no_simulate: bool) -> None:
+    """Re-check the derivation, the emitted code against the reference, and both against finite networks."""
+    report = verify(compilation, budget=0 if no_simulate else budget)
     if as_json:
         rows = [{"claim": r.claim, "status": r.status, "detail": r.detail, "ok": r.ok} for r in report.rows]
         click.echo(json.dumps({"ok": report.ok, "claims": rows}))

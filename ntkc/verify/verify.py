@@ -1,28 +1,30 @@
 """Compilation -> Report: certificates of the derivation, and the emitted code against the reference backend."""
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import jax
 import numpy as np
 
 from ntkc.backends.reference import evaluate
-from ntkc.diagnostics import ArchError
 from ntkc.gaussian.price import Expectation
 from ntkc.gaussian.series import VARIANCES, Series
-from ntkc.ir import syntax as ast
-from ntkc.ir.network import InputNode, Type
+from ntkc.ir.network import Type
 from ntkc.ir.recursion import Dual
-from ntkc.pipeline import Compilation, compile_syntax
+from ntkc.pipeline import Compilation
 from ntkc.verify.certificate import check
+from ntkc.verify.fit import ALPHA, POWER
+from ntkc.verify.properties import Property, properties
+from ntkc.verify.simulate import Simulated, simulate
+from ntkc.verify.small import small
 
 TOLERANCE = 1e-9
-LARGEST = 30
+BUDGET = 0.0
+"""Seconds of simulation: it is asked for, since it takes minutes for large networks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One claim; `status` is proven, checked, bounded or FAILED."""
+    """One claim; `status` is proven, checked, bounded, simulated or FAILED."""
 
     claim: str
     status: str
@@ -39,10 +41,32 @@ class Report:
         return all(row.ok for row in self.rows)
 
 
-def verify(compilation: Compilation, seed: int = 0) -> Report:
-    """Re-checks everything that does not need a finite network."""
+def verify(compilation: Compilation, seed: int = 0, budget: float = BUDGET) -> Report:
+    """Re-checks the derivation and the code, then simulates finite networks for `budget` seconds (0: not at all)."""
     rows = [row for dual in compilation.recursion.duals for row in _dual(dual, seed)]
-    return Report((*rows, *_code(compilation, seed)))
+    rows += _code(compilation, seed)
+    if compilation.recursion.givens or any(node.type.tokens for node in compilation.recursion.inputs):
+        reason = "properties and finite networks of tokens, graphs and masks are not drawn here"
+        return Report((*rows, Row("properties and simulation", "NOT CHECKED", reason, True)))
+    rows += [_property(found) for found in properties(compilation, seed)]
+    return Report((*rows, *(map(_simulated, simulate(compilation, budget, seed)) if budget > 0 else ())))
+
+
+def _property(found: Property) -> Row:
+    return Row(found.claim, "checked" if found.ok else "FAILED", f"missed by {found.missed:.1e} of the largest entry", found.ok)
+
+
+def _simulated(found: Simulated) -> Row:
+    fit, last = found.fit, found.means[-1]
+    of = f" of {found.output}" if found.output else ""
+    detail = (
+        f"p = {fit.p_value:.2g}; false alarm {ALPHA:.0e}; a change by {100 * fit.detects:.1f} % is found with "
+        f"probability {POWER}; widths {', '.join(str(m.width) for m in found.means)}, {sum(m.draws for m in found.means)} draws"
+    )
+    ok = fit.p_value >= ALPHA
+    return Row(
+        f"finite networks to width {last.width} converge to the {found.kind}{of}", "simulated" if ok else "FAILED", detail, ok
+    )
 
 
 def _dual(dual: Dual, seed: int) -> list[Row]:
@@ -68,7 +92,7 @@ def _closed(name: str, law: Expectation, seed: int) -> list[Row]:
 def _code(compilation: Compilation, seed: int) -> list[Row]:
     """Random pairs, a pair close together, and one sample with itself; on fewer positions where the file has many, since the
     derivation is the same for any number of them."""
-    compilation = _small(compilation)
+    compilation = small(compilation)
     x1, x2 = _samples(compilation, seed)
     count = len(compilation.recursion.inputs)
     arrays = {g.name: (x1[i], x2[i]) for i, g in enumerate(compilation.recursion.givens, count)}
@@ -84,42 +108,6 @@ def _code(compilation: Compilation, seed: int) -> list[Row]:
         status = "checked" if worst < TOLERANCE else "FAILED"
         rows.append(Row(f"emitted {kind} against the reference", status, f"relative gap {worst:.1e}", worst < TOLERANCE))
     return rows
-
-
-def _small(compilation: Compilation) -> Compilation:
-    """The same program with at most so many positions on each axis that the reference takes seconds."""
-    inputs = [n for n in compilation.network.nodes if isinstance(n, InputNode)]
-    if math.prod(max((n or 4) for n in (1, *i.type.positions)) ** len(i.type.positions) for i in inputs) <= LARGEST:
-        return compilation
-    for most in (4, 5, 6, 8, 12, 16):
-        try:
-            return compile_syntax(
-                compilation.source,
-                _capped(compilation.syntax, most),
-                compilation.network.name,
-                compilation.overrides,
-                masked=compilation.network.masked,
-            )
-        except ArchError:
-            continue
-    return compilation
-
-
-def _capped(file: ast.File, most: int) -> ast.File:
-    """The file with the positions of its inputs capped."""
-
-    def size(expr: ast.Expr) -> ast.Expr:
-        number = expr.text if isinstance(expr, ast.Number) else ""
-        return replace(expr, text=str(min(int(number), most))) if number.isdigit() else expr  # type: ignore[arg-type]
-
-    def statement(s: ast.Statement) -> ast.Statement:
-        if not isinstance(s, ast.Input):
-            return s
-        *positions, channels = s.type.sizes
-        return replace(s, type=replace(s.type, sizes=(*map(size, positions), channels)))
-
-    items = (replace(i, body=tuple(map(statement, i.body))) if isinstance(i, ast.Arch) else i for i in file.items)
-    return replace(file, items=tuple(items))
 
 
 def _samples(compilation: Compilation, seed: int) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:

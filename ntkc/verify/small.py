@@ -1,0 +1,47 @@
+"""Compilation -> Compilation: the same program on fewer positions, since the derivation is the same for any number of them."""
+
+import math
+from dataclasses import replace
+
+from ntkc.diagnostics import ArchError
+from ntkc.ir import syntax as ast
+from ntkc.ir.network import InputNode
+from ntkc.pipeline import Compilation, compile_syntax
+
+LARGEST = 30
+
+
+def small(compilation: Compilation) -> Compilation:
+    """The same program with at most so many positions on each axis that the reference takes seconds."""
+    inputs = [n for n in compilation.network.nodes if isinstance(n, InputNode)]
+    if math.prod(max((n or 4) for n in (1, *i.type.positions)) ** len(i.type.positions) for i in inputs) <= LARGEST:
+        return compilation
+    for most in (4, 5, 6, 8, 12, 16):
+        try:
+            return compile_syntax(
+                compilation.source,
+                _capped(compilation.syntax, most),
+                compilation.network.name,
+                compilation.overrides,
+                masked=compilation.network.masked,
+            )
+        except ArchError:
+            continue
+    return compilation
+
+
+def _capped(file: ast.File, most: int) -> ast.File:
+    """The file with the positions of its inputs capped."""
+
+    def size(expr: ast.Expr) -> ast.Expr:
+        number = expr.text if isinstance(expr, ast.Number) else ""
+        return replace(expr, text=str(min(int(number), most))) if number.isdigit() else expr  # type: ignore[arg-type]
+
+    def statement(s: ast.Statement) -> ast.Statement:
+        if not isinstance(s, ast.Input):
+            return s
+        *positions, channels = s.type.sizes
+        return replace(s, type=replace(s.type, sizes=(*map(size, positions), channels)))
+
+    items = (replace(i, body=tuple(map(statement, i.body))) if isinstance(i, ast.Arch) else i for i in file.items)
+    return replace(file, items=tuple(items))

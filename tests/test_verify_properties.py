@@ -1,0 +1,57 @@
+"""Properties of kernels hold, and their violation is seen."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import sympy as sp
+
+from ntkc import Compilation
+from ntkc.layers.dense import Dense
+from ntkc.verify.properties import properties
+
+Compile = Callable[[str], Compilation]
+DEEP = "arch net {\n    input x: vector(5)\n    h = x\n    repeat 4 { h = relu(dense(h, W_std=1.4)) }\n    output dense(h)\n}\n"
+
+
+def test_a_homogeneous_network_scales(compile_text: Compile) -> None:
+    found = properties(compile_text(DEEP))
+    assert [row.claim.split(" is ")[0].split(" grows")[0] for row in found] == [
+        "nngp",
+        "nngp",
+        "ntk",
+        "ntk",
+        "ntk - nngp",
+        "nngp",
+        "ntk",
+    ]
+    assert all(row.ok for row in found)
+
+
+def test_a_wrong_degree_is_found(compile_text: Compile) -> None:
+    compilation = compile_text(DEEP)
+    assert compilation.program.collapse is not None
+    wrong = replace(compilation.program, collapse=replace(compilation.program.collapse, degree=2))
+    assert [row.ok for row in properties(replace(compilation, program=wrong))][-2:] == [False, False]
+
+
+def test_a_tangent_below_the_moment_is_found(monkeypatch: pytest.MonkeyPatch, compile_text: Compile) -> None:
+    def halved(layer: Dense, square: sp.Expr, tangent: sp.Expr) -> sp.Expr:
+        return layer.W_std**2 * (square + tangent) / 2
+
+    monkeypatch.setattr(Dense, "tangent", halved)
+    found = properties(compile_text("arch net {\n    input x: vector(5)\n    output dense(relu(dense(x)))\n}\n"))
+    assert not all(row.ok for row in found if row.claim.startswith("ntk - nngp"))
+
+
+def test_a_circular_network_may_be_shifted(monkeypatch: pytest.MonkeyPatch, compile_text: Compile) -> None:
+    text = "arch net {{\n    input x: sequence(5, 2)\n"
+    text += "    output x |> conv(3, padding={}) |> relu |> conv(2, padding={}) |> {} |> dense\n}}\n"
+
+    def shifts(padding: str, end: str) -> list[bool]:
+        return [r.ok for r in properties(compile_text(text.format(padding, padding, end))) if "shifted" in r.claim]
+
+    assert shifts("circular", "global_avg_pool") == [True, True]
+    assert shifts("same", "global_avg_pool") == shifts("circular", "flatten") == []
+    monkeypatch.setattr("ntkc.verify.properties._turns", lambda network: True)
+    assert shifts("same", "global_avg_pool") == [False, False]
