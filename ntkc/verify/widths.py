@@ -31,7 +31,7 @@ def at_width(compilation: Compilation, width: int) -> Compilation:
         return compilation
     recursion = derive(changed)
     program = lower(recursion, changed)
-    return replace(compilation, network=changed, recursion=recursion, program=program, code=emit(program))
+    return replace(compilation, network=changed, derived=(recursion, program), code=emit(program))
 
 
 def _narrow(network: Network, node: Node, last: bool, scaled: Callable[[int], int]) -> Node:
