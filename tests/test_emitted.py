@@ -212,6 +212,6 @@ def test_an_attention_that_is_read_out_keeps_its_inner_width() -> None:
 def test_emitted_text_is_formatted(example: str, tmp_path: Path) -> None:
     path = tmp_path / "module.py"
     path.write_text(load(examples() / f"{example}.arch").code)
-    command = [find_ruff_bin(), "format", "--check", "--isolated", "--line-length", "130", str(path)]
+    command = [find_ruff_bin(), "format", "--check", "--isolated", str(path)]
     assert subprocess.run(command, capture_output=True, text=True).stdout == "1 file already formatted\n"
-    assert len(path.read_text().splitlines()) < 1000  # tables of coefficients fill their lines
+    assert len(path.read_text().splitlines()) < 1300  # tables of coefficients fill their lines

@@ -5,13 +5,24 @@ import textwrap
 
 from ruff import find_ruff_bin
 
-LINE_LENGTH = 130
-WIDTH = 120
+LINE_LENGTH = 88
+WIDTH = 86
 
 
 def tidy(text: str) -> str:
     """Raises where the text is no Python: that is a mistake of the compiler."""
-    options = ["--isolated", "--line-length", str(LINE_LENGTH), "--target-version", "py311", "--stdin-filename", "module.py", "-"]
+    options = [
+        "--isolated",
+        "--config",
+        "format.skip-magic-trailing-comma=true",
+        "--line-length",
+        str(LINE_LENGTH),
+        "--target-version",
+        "py311",
+        "--stdin-filename",
+        "module.py",
+        "-",
+    ]
     done = subprocess.run([find_ruff_bin(), "format", *options], input=text, capture_output=True, text=True, encoding="utf-8")
     if done.returncode:
         raise RuntimeError(f"the emitted text cannot be formatted: {done.stderr}")
