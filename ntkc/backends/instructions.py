@@ -35,7 +35,7 @@ def block(
                 heading = where
                 yield heading
         if isinstance(instruction, Assign):
-            yield _assignment(instruction, indent, extra, layout == "pairs")
+            yield _assignment(instruction, indent, extra, layout in ("pairs", "matched"))
         elif instruction.cells is not None:
             yield from _cells(instruction, indent, extra, exports, turns)
         elif turns is None:
