@@ -28,7 +28,7 @@ ALLOWED = {
     "passes": "deriving diagnostics gaussian ir lowering parsing resolving source vocabulary",
     "sampling": "backends diagnostics gaussian ir",
     "pipeline": "sampling backends diagnostics ir passes source",
-    "verify": "backends diagnostics gaussian ir pipeline",
+    "verify": "backends diagnostics gaussian ir passes pipeline",
     "demo": "files ir pipeline verify",
     "cli": "sampling backends demo diagnostics files ir lowering passes pipeline verify",
     "__init__": "diagnostics pipeline",

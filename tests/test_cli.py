@@ -1,6 +1,7 @@
 """The command line, as a user meets it."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from click.testing import CliRunner
 from ntkc import load
 from ntkc.cli import main
 from ntkc.demo import examples
-from ntkc.verify.verify import verify
+from ntkc.verify.small import small
+from ntkc.verify.verify import sampled_kernels, samples_of, verify
 
 RELU = str(examples() / "relu_mlp.arch")
 
@@ -91,6 +93,7 @@ def test_eval(tmp_path: Path) -> None:
     assert run("eval", RELU, str(tmp_path / "junk.npy"))[0] == 1
 
 
+GOLDEN = Path(__file__).parent / "golden" / "examples"
 LONG = {"lenet", "myrtle5", "myrtle7", "myrtle10", "wide_resnet", "normalized_transformer", "unet"}
 
 
@@ -105,6 +108,14 @@ def test_examples_verify(path: Path) -> None:
         pytest.skip("sampled: nothing is derived, so there is nothing to verify")
     report = verify(compilation, budget=0)
     assert [row for row in report.rows if not row.ok] == []
+    few = small(compilation)
+    found = sampled_kernels(few, *samples_of(few, 0))  # compiled already by the line above
+    golden = GOLDEN / f"{path.stem}.json"
+    if os.environ.get("NTKC_UPDATE"):
+        golden.write_text(json.dumps({kind: {k: v.tolist() for k, v in named.items()} for kind, named in found.items()}) + "\n")
+    for kind, named in json.loads(golden.read_text()).items():
+        for name, values in named.items():
+            np.testing.assert_allclose(found[kind][name], values, rtol=1e-10, atol=1e-10 * np.abs(values).max())
 
 
 def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

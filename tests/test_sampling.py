@@ -238,11 +238,6 @@ def test_several_outputs() -> None:
         ("output dense(relu(batch_norm(dense(x))))", 3, "`batch_norm` sees 3 values of each channel"),
         ("output x |> dense |> dense", 6001, "`dense` draws 6001 samples x positions jointly"),
         ("output dense(sign(relu(dense(x)) - 1))", 2, "an NNGP but no NTK"),
-        (
-            "layer W = dense()\noutput dense(W(x) + W(relu(dense(x))))",
-            2,
-            "the same weights are used on values of different kinds",
-        ),
     ],
 )
 def test_refused(body: str, n: int, match: str) -> None:

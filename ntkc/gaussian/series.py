@@ -14,7 +14,7 @@ from ntkc.gaussian.terms import NotClosed, Z
 
 TERMS = 96
 VARIANCES = (0.1, 0.5, 1.0, 2.0, 4.0)
-LOOSEST = 0.02
+LOOSEST = 0.12
 """The largest error bound, relative to sqrt(E f^2 E g^2), with which a series is still used; the user is told of it."""
 NODES, EDGES = 80, (-13.0, -5.0, -2.0, 0.0, 2.0, 5.0, 13.0)
 

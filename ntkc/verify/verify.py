@@ -1,6 +1,7 @@
 """Compilation -> Report: certificates of the derivation, and the emitted code against the reference backend."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import jax
 import numpy as np
@@ -18,6 +19,8 @@ from ntkc.verify.simulate import Simulated, simulate
 from ntkc.verify.small import small
 
 TOLERANCE = 1e-9
+Samples: TypeAlias = tuple[np.ndarray, ...]
+"""Of each input, then of what comes with them."""
 BUDGET = 0.0
 """Seconds of simulation: it is asked for, since it takes minutes for large networks."""
 
@@ -93,24 +96,31 @@ def _code(compilation: Compilation, seed: int) -> list[Row]:
     """Random pairs, a pair close together, and one sample with itself; on fewer positions where the file has many, since the
     derivation is the same for any number of them."""
     compilation = small(compilation)
-    x1, x2 = _samples(compilation, seed)
-    count = len(compilation.recursion.inputs)
-    arrays = {g.name: (x1[i], x2[i]) for i, g in enumerate(compilation.recursion.givens, count)}
-    masks = {name.removeprefix("mask_"): v for name, v in arrays.items() if v[0].ndim == 2}
-    given = {name: v for name, v in arrays.items() if v[0].ndim == 3} | ({"mask": masks} if masks else {})
-    refused = any(output.ntk is None for output in compilation.recursion.outputs)
+    x1, x2 = samples_of(compilation, seed)
     rows = []
-    for kind in ("nngp",) if refused else ("nngp", "ntk"):
-        with jax.enable_x64(True):  # tokens have no type of their own
-            code = getattr(compilation.kernel(x1[:count], x2[:count], get=kind, **given), kind)
-        values = code if isinstance(code, dict) else {"": code}
-        worst = max(_gap(compilation, kind, name, np.asarray(v), x1, x2) for name, v in values.items())
+    for kind, values in sampled_kernels(compilation, x1, x2).items():
+        worst = max(_gap(compilation, kind, name, v, x1, x2) for name, v in values.items())
         status = "checked" if worst < TOLERANCE else "FAILED"
         rows.append(Row(f"emitted {kind} against the reference", status, f"relative gap {worst:.1e}", worst < TOLERANCE))
     return rows
 
 
-def _samples(compilation: Compilation, seed: int) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+def sampled_kernels(compilation: Compilation, x1: Samples, x2: Samples) -> dict[str, dict[str, np.ndarray]]:
+    """The emitted kernels between samples, by kind and output."""
+    count = len(compilation.recursion.inputs)
+    arrays = {g.name: (x1[i], x2[i]) for i, g in enumerate(compilation.recursion.givens, count)}
+    masks = {name.removeprefix("mask_"): v for name, v in arrays.items() if v[0].ndim == 2}
+    given = {name: v for name, v in arrays.items() if v[0].ndim == 3} | ({"mask": masks} if masks else {})
+    refused = any(output.ntk is None for output in compilation.recursion.outputs)
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for kind in ("nngp",) if refused else ("nngp", "ntk"):
+        with jax.enable_x64(True):  # tokens have no type of their own
+            code = getattr(compilation.kernel(x1[:count], x2[:count], get=kind, **given), kind)
+        found[kind] = {name: np.asarray(v) for name, v in (code if isinstance(code, dict) else {"": code}).items()}
+    return found
+
+
+def samples_of(compilation: Compilation, seed: int) -> tuple[Samples, Samples]:
     """Two samples, and two more of which one is close to the first; sizes that the file leaves open are small."""
     source = np.random.default_rng(seed)
     types = [node.type for node in compilation.recursion.inputs]
