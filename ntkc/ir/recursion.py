@@ -1,5 +1,6 @@
 """What follows: symbolic equations for second moments, tangent kernels and means between x (side 1) and x' (side 2)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -164,3 +165,12 @@ class Recursion:
     maps: tuple[PositionMap, ...] = ()
     grids: tuple[Grid, ...] = ()
     givens: tuple[GivenArray, ...] = ()
+
+
+def equations(steps: tuple[Step, ...]) -> Iterator[Equation]:
+    """Those of all bodies, in order."""
+    for step in steps:
+        if isinstance(step, Equation):
+            yield step
+        else:
+            yield from equations(step.body)

@@ -7,7 +7,7 @@ import sympy as sp
 
 from ntkc.gaussian.price import Expectation
 from ntkc.gaussian.series import VARIANCES
-from ntkc.ir.recursion import Dual, Equation, Recursion, Step
+from ntkc.ir.recursion import Dual, Equation, Recursion, Step, equations
 
 NOTHING: Mapping[sp.Symbol, str] = MappingProxyType({})
 
@@ -26,7 +26,7 @@ def text(recursion: Recursion, demand: Mapping[sp.Symbol, str] = NOTHING) -> str
 
 def latex(recursion: Recursion) -> str:
     """The same as an `align*` environment."""
-    rows = [rf"{sp.latex(e.symbol)} &= {sp.latex(e.value)}" for e in _flat(recursion.steps)]
+    rows = [rf"{sp.latex(e.symbol)} &= {sp.latex(e.value)}" for e in equations(recursion.steps)]
     definitions = [
         rf"\operatorname{{{d.name.replace('_', chr(92) + '_')}}}(c, a, b) &= {sp.latex(d.law.value)}"
         for d in recursion.duals
@@ -56,11 +56,3 @@ def _steps(steps: tuple[Step, ...], indent: str, demand: Mapping[sp.Symbol, str]
             needed = f"    [{demand[state.symbol]}]" if state.symbol in demand else ""
             yield f"{indent}    {state.symbol}: {state.initial} -> {state.following}, at the end {state.result}{needed}"
         yield from _steps(step.body, indent + "    ", demand)
-
-
-def _flat(steps: tuple[Step, ...]) -> Iterator[Equation]:
-    for step in steps:
-        if isinstance(step, Equation):
-            yield step
-        else:
-            yield from _flat(step.body)

@@ -1,12 +1,10 @@
 """Recursion -> warnings: expectations that are no closed forms, with the error that they may have."""
 
-from collections.abc import Iterator
-
 import sympy as sp
 
 from ntkc.diagnostics import Diagnostic
 from ntkc.gaussian.series import VARIANCES, Series
-from ntkc.ir.recursion import Equation, Recursion, Step
+from ntkc.ir.recursion import Recursion, equations
 
 NOTICEABLE = 1e-6
 
@@ -15,7 +13,7 @@ def warn(recursion: Recursion) -> tuple[Diagnostic, ...]:
     found = []
     for dual in recursion.duals:
         if isinstance(dual.law, Series) and max(dual.law.bounds) > NOTICEABLE:
-            equation = next((e for e in _flat(recursion.steps) if e.value.has(sp.Function(dual.name))), None)
+            equation = next((e for e in equations(recursion.steps) if e.value.has(sp.Function(dual.name))), None)
             if equation is not None:
                 span = f"variances {VARIANCES[0]} to {VARIANCES[-1]}"
                 label = f"its Hermite series has an error of at most {max(dual.law.bounds):.1e} for {span}"
@@ -23,11 +21,3 @@ def warn(recursion: Recursion) -> tuple[Diagnostic, ...]:
                 help = "polynomials, exponentials, erf, and kinks at 0 times polynomials have one"
                 found.append(Diagnostic("loose-series", message, equation.span, label, help, severity="warning"))
     return tuple(found)
-
-
-def _flat(steps: tuple[Step, ...]) -> Iterator[Equation]:
-    for step in steps:
-        if isinstance(step, Equation):
-            yield step
-        else:
-            yield from _flat(step.body)
