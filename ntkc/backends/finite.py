@@ -143,8 +143,9 @@ def _line(network: Network, index: int, node: Node, indent: str) -> Iterator[str
             sample = layer.sample()
             last = index in last_layers(network)
             function, name = sample.function.__name__, _weight_name(network, node)
-            read, present = Present(network).read(index, operand), Present(network)
+            present = Present(network)
             more = present.attended(node) if isinstance(node, MixingNode) else ""
+            read = present.read(index, operand)
             yield f"{indent}v{index} = {function}(weights, {name}, {read}, {_arguments(sample, last)}{more})"
         case VectorNode(layer=layer, like=like):
             sample = layer.sample()

@@ -69,12 +69,17 @@ class Moments:
         return [*before, Assign(step.symbol, value, own, step.span)]
 
     def _value(self, value: sp.Expr, form: str, ranks: tuple[int, int], place: int) -> tuple[list[Instruction], sp.Expr]:
+        before, value = self._by_angle(value, form, ranks, place)
+        return before, self.forms.rewritten(self._hoisted(value, place), form, ranks)
+
+    def _by_angle(self, value: sp.Expr, form: str, ranks: tuple[int, int], place: int) -> tuple[list[Instruction], sp.Expr]:
+        """The value with its kinked functions by their angles, and what gives these."""
         before: list[Instruction] = []
         for call in sorted((c for c in value.atoms(AppliedUndef) if self._curve(c)), key=str):
             assigns, replaced = self._kinked(call, form, ranks, place)
             before += assigns
             value = value.xreplace({call: replaced})
-        return before, self.forms.rewritten(self._hoisted(value, place), form, ranks)
+        return before, value
 
     def _curve(self, call: sp.Expr) -> Homogeneous | None:
         """The function of the angle that a call is, if it is one and depends on both sides."""
@@ -160,11 +165,7 @@ class Moments:
 
     def _cell(self, step: Equation, tables: frozenset[sp.Symbol], place: int) -> list[Instruction]:
         self._twins.add(step)
-        value, found = cellwise(self._twins.shorter(step), tables), list[Instruction]()
-        for call in sorted((c for c in value.atoms(AppliedUndef) if self._curve(c)), key=str):
-            assigns, replaced = self._kinked(call, FULL, (0, 0), place)
-            found += assigns
-            value = value.xreplace({call: replaced})
+        found, value = self._by_angle(cellwise(self._twins.shorter(step), tables), FULL, (0, 0), place)
         value = self._hoisted(value, place)
         if step.own is not None:
             value = where_here(SAME_CELL, step.own, value)
