@@ -15,6 +15,9 @@ GRAPH = "input x: graph(4, 3) with A\n"
 TWO = "input x: image(4, 3, 2)\ninput y: image(4, 3, 2)\nlayer W = conv(3, b_std=0.2)\nlayer U = dense(W_std=1.3)\n"
 NETWORKS = {
     "conv_same_pooled": IMAGE + "output x |> conv(3, W_std=1.3, b_std=0.3) |> relu |> global_avg_pool |> dense",
+    "constant_variance": IMAGE + "output x |> conv(3) |> rms_norm(eps=0) |> conv(3) |> relu |> flatten |> dense",
+    "constant_mean": IMAGE + "layer W = conv(3, W_std=1.3)\na = (0.5 + erf(x |> conv(3)) / 2) |> W\n"
+    "output erf(a) + relu((0.5 + erf(x |> conv(2)) / 2) |> W) |> flatten |> dense",
     "conv_strided_flat": IMAGE + "output x |> conv((3, 2), stride=(2, 1), W_std=1.3) |> erf |> conv(2) |> relu |> flatten |> dense",
     "conv_valid_dilated": SEQUENCE + "output x |> conv(2, padding=valid, dilation=2, b_std=0.2) |> relu |> global_sum_pool |> dense",
     "conv_circular": IMAGE + "output x |> conv(3, padding=circular) |> relu |> conv(2, padding=circular, stride=2) |> flatten |> dense",

@@ -39,8 +39,9 @@ class Positions(Masks):
         assert isinstance(left, WeightedNode)
         assert isinstance(right, WeightedNode)
         grids = [self.network.grids[n.operand] for n in (left, right)]
-        if (not grids[0] and not grids[1]) or not moment.free_symbols:
+        if (not grids[0] and not grids[1]) or moment == 0:
             return moment
+        moment = self._spread(moment, left.operand, right.operand, side)
         if self.network.flat[left.operand]:
             return flat_mean(self.masked(moment, left.operand, right.operand, side))
         windows = [n.layer.geometry(grid) for n, grid in zip((left, right), grids, strict=True)]
@@ -51,12 +52,27 @@ class Positions(Masks):
         read = self.masked(moment, left.operand, right.operand, side)
         return sp.Function(self._map(windows[0], "window", left.operand))(read)
 
+    def _spread(self, moment: sp.Expr, p: int, q: int, side: str) -> sp.Expr:
+        """A moment that is one number for all positions, as a table: what reads across positions sees where they end."""
+        return moment + self._blank(p, q, side) if self._constant(moment) else moment
+
+    def _constant(self, moment: sp.Expr) -> bool:
+        """Whether it depends on hyperparameters alone."""
+        return moment != 0 and moment.free_symbols <= {parameter.symbol for parameter in self.network.parameters}
+
+    def _blank(self, p: int, q: int, side: str) -> sp.Expr:
+        """A table of zeros."""
+        grid = self.network.grids[p] + (self.network.grids[q] if side == CROSS else ())
+        if None in grid:
+            raise Underivable(
+                p, "its moments are constant, so the number of positions must be known; write it in the input's type"
+            )
+        return zeros(self._data(*self._any_input(), side), *map(sp.Integer, grid)) if grid else sp.S.Zero
+
     def _vector(self, p: int, variance: sp.Expr, side: str) -> sp.Expr:
-        grid = self.network.grids[p]
-        if side != CROSS or not grid:
+        if side != CROSS or not self.network.grids[p]:
             return variance
-        start = self._data(*self._any_input(), side)
-        return matching(variance + zeros(start, *map(sp.Integer, grid + grid)))
+        return matching(variance + self._blank(p, p, side))
 
     def _fresh(self, p: int, value: sp.Expr, side: str) -> sp.Expr:
         """Weights made inside a scan are others at each step: only matching positions are correlated."""
@@ -74,16 +90,21 @@ class Positions(Masks):
         if moment == 0:
             return moment
         if isinstance(geometry, Select) and geometry == self._geometry(right) and not self._ends(p):
-            return sp.Function(self._map(geometry, "select", left.operand))(moment)
+            return sp.Function(self._map(geometry, "select", left.operand))(
+                self._spread(moment, left.operand, right.operand, side)
+            )
         return self._moved(q, self._moved(p, moment, "left"), "right")
 
     def _moved(self, p: int, moment: sp.Expr, end: str, side: str = "") -> sp.Expr:
         """The map of node p on one side of a table, or of a moment at one side."""
-        node, side = self.network.nodes[p], side or ENDS[end]
+        node = self.network.nodes[p]
         assert isinstance(node, PositionalNode)
         geometry = self._geometry(node)
         if moment == 0:
             return moment
+        if side:
+            moment = self._spread(moment, node.operand, node.operand, side)
+        side = side or ENDS[end]
         if self._ends(p):
             geometry, moment = GlobalPool(average=False), moment * self.last_of(node.operand, side)
         elif not isinstance(geometry, Select):

@@ -69,7 +69,10 @@ class Rules(Loops, Nonlinear):
         if side != CROSS and self._pooled(p, q):
             return own(self.second(p, q, CROSS)), "positions", ("the same between x and x'",)
         if not self.sources[p] & self.sources[q]:
-            product = self.mean(p, first) * self.mean(q, second)
+            means = self.mean(p, first), self.mean(q, second)
+            product = means[0] * means[1]
+            if product != 0 and any(map(self._constant, means)):
+                product += self._blank(p, q, side)
             return product, "independence", (f"v{p} and v{q} share no weights",)
         if (linear := self._bilinear(p, q, side, tangent=False)) is not None:
             return linear

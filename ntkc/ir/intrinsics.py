@@ -26,6 +26,10 @@ class ratio(sp.Function):  # noqa: N801
 
     nargs = 2
 
+    @classmethod
+    def eval(cls, x: sp.Expr, y: sp.Expr) -> sp.Expr | None:
+        return (sp.S.Zero if y == 0 else x / y) if x.is_number and y.is_number else None
+
     def _eval_is_nonnegative(self) -> bool:
         return True
 

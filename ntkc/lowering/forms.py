@@ -117,7 +117,7 @@ class Forms:
             inner = self.rewritten(value.args[0], form, ranks)
             return sp.Function("_matching")(inner, sp.Integer(ranks[0])) if form == FULL else inner
         if name == "_zeros":
-            return value if form == FULL or len(value.args) == 2 else sp.S.Zero
+            return value if form == FULL or value.args[0] in self.owns else self._blank(value)
         if name in ("diagonal", "flat_mean"):
             return self._reduced(name, value.args[0], ranks[0])
         if (name.startswith("attention") and not name.endswith(("_left", "_right"))) or name.endswith("_present"):
@@ -130,6 +130,12 @@ class Forms:
             inner = value.args[0]
             return sp.Function(f"{name}_{form}")(self.rewritten(inner, form, self.ranks_of(inner)))
         return value.func(*(self.rewritten(part, form, ranks) for part in value.args))
+
+    def _blank(self, value: sp.Expr) -> sp.Expr:
+        """Zeros at matching positions; the axes of the samples come last where no table is full."""
+        like, *sizes = value.args
+        samples = [] if any(not s.name.endswith("_self") for s in self.full) else [sp.S.One, sp.S.One]
+        return value.func(like, *sizes[: len(sizes) // 2], *samples)
 
     def _after(self, name: str, ranks: tuple[int, int]) -> tuple[sp.Integer, ...]:
         """The first axis that a map on one side acts on."""
