@@ -64,9 +64,7 @@ class Positions(Masks):
         """A table of zeros."""
         grid = self.network.grids[p] + (self.network.grids[q] if side == CROSS else ())
         if None in grid:
-            raise Underivable(
-                p, "its moments are constant, so the number of positions must be known; write it in the input's type"
-            )
+            raise Underivable(p, "its moments are constant, so its number of positions must be in the input's type")
         return zeros(self._data(*self._any_input(), side), *map(sp.Integer, grid)) if grid else sp.S.Zero
 
     def _vector(self, p: int, variance: sp.Expr, side: str) -> sp.Expr:
@@ -82,7 +80,7 @@ class Positions(Masks):
         scan = node.home is not None and self.network.loops[node.home].scan
         return matching(value) if (scan or local) and side == CROSS else value
 
-    def _both(self, p: int, q: int, moment: sp.Expr) -> sp.Expr:
+    def _both(self, p: int, q: int, moment: sp.Expr, side: str) -> sp.Expr:
         left, right = self.network.nodes[p], self.network.nodes[q]
         assert isinstance(left, PositionalNode)
         assert isinstance(right, PositionalNode)

@@ -125,7 +125,7 @@ class Rules(Loops, Nonlinear):
             return moment(p, right.operand), "scan", ()
         if isinstance(left, PositionalNode) and isinstance(right, PositionalNode):
             inside = moment(left.operand, right.operand)
-            return self._both(p, q, inside), left.layer.name, ("its coefficients are fixed",)
+            return self._both(p, q, inside, side), left.layer.name, ("its coefficients are fixed",)
         if isinstance(left, PositionalNode):
             return self._moved(p, moment(left.operand, q), "left"), left.layer.name, ("its coefficients are fixed",)
         if isinstance(right, PositionalNode):
