@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ntkc.backends.reference import evaluate
+from ntkc.certificate import certificate
+from ntkc.checker.check import NoCertificate, prove
 from ntkc.demo import run_demo
 from ntkc.diagnostics import ArchError
 from ntkc.files import Unwritable, writing
@@ -23,7 +25,7 @@ from ntkc.passes.parse import parse
 from ntkc.passes.read import read
 from ntkc.pipeline import Compilation, compile_source
 from ntkc.sampling.sampled import Sampled
-from ntkc.verify.verify import BUDGET, Report, verify
+from ntkc.verify.verify import BUDGET, Report, Row, verify
 
 _KINDS = ("nngp", "ntk", "nngp_error", "ntk_error")
 
@@ -127,9 +129,29 @@ def show(compilation: Compilation, stage: str) -> None:
 @main.command()
 @_compiles
 @click.option("--latex", "as_latex", is_flag=True)
-def derive(compilation: Compilation, as_latex: bool) -> None:
-    """Print the derived recursion."""
+@click.option("--certificate", "path", type=click.Path(path_type=Path, dir_okay=False), help="Write the proof as JSON instead.")
+def derive(compilation: Compilation, as_latex: bool, path: Path | None) -> None:
+    """Print the derived recursion, or write what proves it."""
+    if path is not None:
+        with writing(path):
+            path.write_text(
+                json.dumps(certificate(compilation.network, compilation.recursion), indent=1) + "\n", encoding="utf-8"
+            )
+        return
     click.echo(latex(compilation.recursion) if as_latex else text(compilation.recursion))
+
+
+@main.command(name="check-certificate")
+@click.argument("file", type=click.Path(path_type=Path))
+@_guarded
+def check_certificate(file: Path) -> None:
+    """Prove a certificate of `ntkc derive --certificate` anew, without the compiler."""
+    try:
+        findings = prove(json.loads(read(file).text))
+    except (NoCertificate, json.JSONDecodeError) as error:
+        raise InputError(f"{file}: {error}") from error
+    print_report(Report(tuple(Row(f.claim, f.status, f.detail, f.ok) for f in findings)))
+    sys.exit(0 if all(f.ok for f in findings) else 1)
 
 
 @main.command(name="verify")

@@ -28,9 +28,11 @@ ALLOWED = {
     "passes": "deriving diagnostics gaussian ir lowering parsing resolving source vocabulary",
     "sampling": "backends diagnostics gaussian ir",
     "pipeline": "sampling backends diagnostics ir passes source",
-    "verify": "backends diagnostics gaussian ir passes pipeline",
+    "certificate": "gaussian ir",
+    "checker": "",
+    "verify": "backends certificate checker diagnostics gaussian ir passes pipeline",
     "demo": "files ir pipeline verify",
-    "cli": "sampling backends demo diagnostics files ir lowering passes pipeline verify",
+    "cli": "certificate checker sampling backends demo diagnostics files ir lowering passes pipeline verify",
     "__init__": "diagnostics pipeline",
 }
 """What each file or folder may import; `layers` reads the finite-width helpers of `backends/prelude`."""

@@ -58,7 +58,7 @@ class Positions(Masks):
 
     def _constant(self, moment: sp.Expr) -> bool:
         """Whether it depends on hyperparameters alone."""
-        return moment != 0 and moment.free_symbols <= {parameter.symbol for parameter in self.network.parameters}
+        return bool(moment != 0 and moment.free_symbols <= {parameter.symbol for parameter in self.network.parameters})
 
     def _blank(self, p: int, q: int, side: str) -> sp.Expr:
         """A table of zeros."""

@@ -3,19 +3,40 @@ points), every link at c = 0 is a product of one-dimensional integrals, and the 
 
 import itertools
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import mpmath as mp
 import numpy as np
 import sympy as sp
 
-from ntkc.gaussian.moments import A, B, C
-from ntkc.gaussian.price import Chain, Expectation
-from ntkc.gaussian.terms import Z
-
 DIGITS = 50
+A, B, C = sp.Symbol("a", positive=True), sp.Symbol("b", positive=True), sp.Symbol("c", real=True)
+Z = sp.Symbol("z", real=True)
+SIGNS = {"a": "positive", "b": "positive"}
 Point = dict[sp.Symbol, sp.Expr]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """`links[i]` is E f^(i)(u) g^(i)(v) under N(0, [[a, c], [c, b]]); `value` is what the chain adds to the whole."""
+
+    f: sp.Expr
+    g: sp.Expr
+    links: tuple[sp.Expr, ...]
+    value: sp.Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """`value` is E f(u) g(v) in a, b, c: the sum of the chains."""
+
+    f: sp.Expr
+    g: sp.Expr
+    value: sp.Expr
+    chains: tuple[Chain, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +97,7 @@ def _vanishes(expr: sp.Expr) -> bool:
             lambda n: n.is_Pow and n.base == roots[0] and n.exp.is_Rational and n.exp.q == 2, lambda n: s ** (2 * n.exp)
         )
     numerator = sp.expand(sp.fraction(sp.together(expr))[0])
-    angles = sorted(numerator.atoms(sp.atan2), key=str)
+    angles = sorted(numerator.atoms(sp.atan2, sp.atan), key=str)
     numerator = numerator.xreplace({angle: sp.Dummy() for angle in angles})
     return bool(sp.expand(sp.rem(numerator, s**2 - roots[0], s)) == 0) if roots else numerator == 0
 
@@ -120,12 +141,22 @@ def _inner(function: sp.Expr, point: Point, t: float, tau: float, shift: float) 
 
 def _normal(ends: tuple[float, ...], count: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes, and weights times the normal density, of Gauss-Legendre quadrature between consecutive ends."""
-    x0, w0 = np.polynomial.legendre.leggauss(count)
+    x0, w0 = _legendre(count)
     x = np.concatenate([(b - a) / 2 * x0 + (a + b) / 2 for a, b in itertools.pairwise(ends)])
     w = np.concatenate([(b - a) / 2 * w0 for a, b in itertools.pairwise(ends)])
     return x, w * np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
 
 
 def _values(function: sp.Expr, point: Point, z: np.ndarray) -> np.ndarray:
-    fixed = function.subs({k: v for k, v in point.items() if k in function.free_symbols and k != Z})
-    return np.broadcast_to(sp.lambdify(Z, fixed, ["scipy", "numpy"])(z), z.shape)
+    return np.broadcast_to(_callable(function, tuple(sorted(point.items(), key=str)))(z), z.shape)
+
+
+@cache
+def _callable(function: sp.Expr, point: tuple[tuple[sp.Symbol, sp.Expr], ...]) -> Callable[[np.ndarray], np.ndarray]:
+    fixed = function.subs({k: v for k, v in point if k in function.free_symbols and k != Z})
+    return sp.lambdify(Z, fixed, ["scipy", "numpy"])  # type: ignore[no-any-return]
+
+
+@cache
+def _legendre(count: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.legendre.leggauss(count)

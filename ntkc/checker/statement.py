@@ -1,0 +1,114 @@
+"""What was meant, as the certificate states it, and the facts that the rules rest on: shared weights, Gaussian values."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+MIXES = ("Dense", "Conv", "ConvLocal", "ConvTranspose", "Embedding")
+"""Layers that sum over infinitely many channels with independent Gaussian weights (Yang 2019: the sum is Gaussian)."""
+Source = tuple[str, bool]
+"""Weights, and whether they are those of an earlier turn of the loop that made them."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """The network of a certificate."""
+
+    data: dict[str, Any]
+
+    @property
+    def nodes(self) -> list[dict[str, Any]]:
+        return self.data["nodes"]  # type: ignore[no-any-return]
+
+    @property
+    def loops(self) -> list[dict[str, Any]]:
+        return self.data["loops"]  # type: ignore[no-any-return]
+
+    def kind(self, i: int) -> str:
+        return str(self.nodes[i]["kind"])
+
+    def layer(self, i: int) -> dict[str, Any]:
+        return self.nodes[i]["layer"]  # type: ignore[no-any-return]
+
+    def grid(self, i: int) -> tuple[int | None, ...]:
+        return tuple(self.data["grids"][i])
+
+    def carries(self, i: int, scan: bool | None = None) -> bool:
+        """Whether a node is what a loop (a `scan`, or a `repeat`) carries, inside of it or after it."""
+        inside = self.kind(i) in ("CarriedNode", "FinalNode")
+        return inside and (scan is None or bool(self.loops[self.nodes[i]["loop"]]["scan"]) == scan)
+
+    def slot(self, i: int) -> dict[str, Any]:
+        node = self.nodes[i]
+        return self.loops[node["loop"]]["slots"][node["slot"]]  # type: ignore[no-any-return]
+
+    def operands(self, i: int) -> list[int]:
+        node = self.nodes[i]
+        if "parts" in node or "terms" in node:
+            return [operand for _, operand in node.get("parts") or node["terms"]]
+        return list(node["operands"]) if "operands" in node else [node["operand"]] if "operand" in node else []
+
+    @cached_property
+    def sources(self) -> list[frozenset[Source]]:
+        """Which weights each value is made of, not looking through layers: values that share none are independent, given their
+        layers' inputs' second moments, which are deterministic. The least fixed point over the loops."""
+        found: list[frozenset[Source]] = [frozenset()] * len(self.nodes)
+        while True:
+            before = list(found)
+            for i in range(len(found)):
+                found[i] = self._made_of(i, found)
+            if found == before:
+                return found
+
+    def _made_of(self, i: int, found: list[frozenset[Source]]) -> frozenset[Source]:
+        node = self.nodes[i]
+        if node["kind"] == "InputNode":
+            return frozenset({("the input", False)})
+        if "weight" in node:
+            return frozenset({(str(node["weight"]), False)})
+        if self.carries(i):
+            slot, loop = self.slot(i), node["loop"]
+            after = found[int(slot["following"])]
+            if self.loops[loop]["scan"]:
+                return after
+            older = frozenset((w, past or self._made_in(w, loop)) for w, past in after)
+            return older | (found[slot["initial"]] if node["kind"] == "CarriedNode" else frozenset())
+        return frozenset().union(*(found[j] for j in self.operands(i)))
+
+    def _made_in(self, weight: str, loop: int) -> bool:
+        """Whether weights are fresh at each turn of a loop."""
+        home = next((n["home"] for n in self.nodes if n.get("weight") == weight), None)
+        while home is not None and home != loop:
+            home = self.loops[home]["parent"]
+        return home == loop
+
+    def independent(self, p: int, q: int) -> bool:
+        return not self.sources[p] & self.sources[q]
+
+    @cached_property
+    def gaussian(self) -> list[bool]:
+        """Whether each coordinate is Gaussian and jointly so with all others of these: the greatest fixed point."""
+        found = [True] * len(self.nodes)
+        while True:
+            before = list(found)
+            for i in range(len(found)):
+                found[i] = self._is_gaussian(i, found)
+            if found == before:
+                return found
+
+    def _is_gaussian(self, i: int, found: list[bool]) -> bool:
+        node = self.nodes[i]
+        match node["kind"]:
+            case "WeightedNode":
+                return node["layer"]["kind"] in MIXES
+            case "MixingNode" | "VectorNode":
+                return True
+            case "MapNode":
+                keeps = node["layer"]["kind"] in ("Flatten", "Unflatten") or node["layer"].get("affine") is False
+                return keeps and found[node["operand"]]
+            case "CombineNode" | "PositionalNode" | "ItemNode":
+                return all(found[j] for j in self.operands(i))
+            case "CarriedNode" | "FinalNode":
+                slot = self.slot(i)
+                return bool(found[slot["following"]] and (slot["initial"] < 0 or found[slot["initial"]]))
+        return False

@@ -1,0 +1,92 @@
+"""Two uses of the same weights, and two readings of the same input: what their moments are from those of what they read."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import sympy as sp
+
+from ntkc.checker import layers
+from ntkc.checker.expected import Expected
+from ntkc.checker.layers import Unknown
+
+flat_mean, matching = sp.Function("flat_mean"), sp.Function("matching")
+
+
+class Weighted(Expected):
+    """The rules of layers with weights."""
+
+    def map_name(self, geometry: dict[str, Any], operand: int) -> str:
+        """What the certificate calls a map over an operand's positions: it must be the very map that the layer is."""
+        for entry in self.statement.data["maps"]:
+            if entry["geometry"] == geometry and tuple(entry["grid"]) == self.statement.grid(operand):
+                return str(entry["name"])
+        raise Unknown(f"the certificate names no map {geometry['kind']} over the positions of v{operand}")
+
+    def _same_weights(self, kind: str, p: int, q: int, side: str) -> Iterator[sp.Expr]:
+        state = self.statement
+        left, right = state.nodes[p], state.nodes[q]
+        if kind == "m" or left["kind"] != right["kind"]:
+            return
+        if left["kind"] == "InputNode":
+            yield sp.S.Zero if kind == "T" else self._data(p, q, side)
+        if "weight" not in left or left["weight"] != right["weight"]:
+            return
+        if left["kind"] == "WeightedNode":
+            yield self._weighted(kind, p, q, side)
+        elif left["kind"] == "MixingNode" and side == "12":
+            yield self._attended(kind, p, q)
+        elif left["kind"] == "VectorNode":
+            variance = self.read(left["layer"]["std"]) ** 2
+            standard = kind == "T" and left["layer"]["parameterization"] == "standard"
+            value = sp.S.One if standard else variance
+            yield matching(value) if side == "12" and state.grid(p) else value
+
+    def _data(self, p: int, q: int, side: str) -> sp.Expr:
+        for entry in self.statement.data["data"]:
+            if (entry["first"], entry["second"]) == (p, q):
+                return self.read.symbol(entry["symbols"][("12", "1", "2").index(side)])
+        raise Unknown(f"the certificate has no inner product of v{p} and v{q}")
+
+    def _weighted(self, kind: str, p: int, q: int, side: str) -> sp.Expr:
+        state = self.statement
+        node, h, k = state.nodes[p], state.nodes[p]["operand"], state.nodes[q]["operand"]
+        w, b, trained, trained_bias = layers.weights(node["layer"], state.grid(h), self.read)
+        square = self._read(p, q, self.of("S", h, k, side))
+        value = w * square + b
+        if kind == "T":
+            value = trained * square + w * self._read(p, q, self.of("T", h, k, side)) + trained_bias
+        fresh = node["home"] is not None and state.loops[node["home"]]["scan"]
+        local = node["layer"]["kind"] == "ConvLocal" and bool(state.grid(p))
+        return matching(value) if (fresh or local) and side == "12" else value
+
+    def _read(self, p: int, q: int, value: sp.Expr) -> sp.Expr:
+        """What the weights read of a moment of their operands: a window of it, its mean where positions are channels."""
+        state, h, k = self.statement, self.statement.nodes[p]["operand"], self.statement.nodes[q]["operand"]
+        if (not state.grid(h) and not state.grid(k)) or value == 0:
+            return value
+        if state.data["flat"][h]:
+            return flat_mean(value)
+        windows = [layers.window(state.layer(i), state.grid(j)) for i, j in ((p, h), (q, k))]
+        if windows[0] != windows[1] or (windows[0] and state.grid(h) != state.grid(k)):
+            raise Unknown("the same weights on two different index grids")
+        return value if windows[0] is None else sp.Function(self.map_name(windows[0], h))(value)
+
+    def _attended(self, kind: str, p: int, q: int) -> sp.Expr:
+        """scale A S A' + bias; the tangent has 2 scale A S A' for the values' and the outputs' matrices."""
+        state, h, k = self.statement, self.statement.nodes[p]["operand"], self.statement.nodes[q]["operand"]
+        _, scale, bias = layers.mixing(state.layer(p), self.read)
+
+        def mixed(value: sp.Expr) -> sp.Expr:
+            for index, operand, side, end in ((p, h, "1", "left"), (q, k, "2", "right")):
+                name = self.map_name(layers.mixing(state.layer(index), self.read)[0], operand)
+                value = sp.Function(f"{name}_{end}")(self.of("A", index, index, side), value) if value != 0 else value
+            return value
+
+        square = mixed(self.of("S", h, k, "12"))
+        return scale * square + bias if kind == "S" else 2 * scale * square + scale * mixed(self.of("T", h, k, "12")) + bias
+
+    def attention(self, p: int) -> sp.Expr:
+        """The mixing matrix at x, from the second moments between its positions."""
+        h = self.statement.nodes[p]["operand"]
+        name = self.map_name(layers.mixing(self.statement.layer(p), self.read)[0], h)
+        return sp.Function(name)(self.of("S", h, h, "11"))
