@@ -33,10 +33,7 @@ def table(caption: str, heads: Iterable[str], rows: Iterable[Iterable[Child]], *
     what its column is called."""
     heads = tuple(heads)
     head = tag("tr", *(tag("th", h, scope="col", role="columnheader") for h in heads), role="row")
-    body = (
-        tag("tr", *(_cell(c, h) for c, h in zip(row, heads, strict=True)), role="row")
-        for row in rows
-    )
+    body = (tag("tr", *(_cell(c, h) for c, h in zip(row, heads, strict=True)), role="row") for row in rows)
     parts = tag("caption", caption), tag("thead", head, role="rowgroup"), tag("tbody", *body, role="rowgroup")
     return tag("table", *parts, role="table", **attributes)
 

@@ -16,23 +16,12 @@ WORDS = {"Max": "max", "Min": "min", "sign": "sgn", "log": "ln"}
 RELATIONS = {">=": "≥", "<=": "≤", "!=": "≠", "==": "="}
 
 
-def display(expr: sp.Basic, names: Names) -> ET.Element:
-    """A formula on a line of its own, in a box that scrolls where the screen is too narrow."""
-    return tag("div", _math(str(expr), MathML(names).doprint(expr), display="block"), class_="formula")
-
-
-def equation(left: sp.Expr, right: sp.Expr, names: Names) -> ET.Element:
-    """left = right on a line of its own."""
-    return relation([left, right], names)
-
-
-def relation(sides: list[sp.Expr], names: Names, signs: str = "=") -> ET.Element:
-    """Sides that are equal one after the other."""
+def equation(left: sp.Expr | Child, right: sp.Expr, names: Names, text: str = "") -> ET.Element:
+    """left = right on a line of its own; `text` is what to read out where `left` is MathML."""
     printer = MathML(names)
-    row = tag("mrow", printer.doprint(sides[0]))
-    for side in sides[1:]:
-        row.extend([tag("mo", signs), printer.doprint(side)])
-    return tag("div", _math(f" {signs} ".join(map(str, sides)), row, display="block"), class_="formula")
+    head = printer.doprint(left) if isinstance(left, sp.Basic) else left
+    row = _row(head, _mo("="), printer.doprint(right))
+    return tag("div", _math(f"{text or left} = {right}", row, display="block"), class_="formula")
 
 
 def inline(expr: sp.Basic, names: Names) -> ET.Element:
@@ -78,8 +67,6 @@ class MathML(Printer):
     def _print_Symbol(self, expr: sp.Symbol) -> ET.Element:
         return self.names.symbol(expr)
 
-    _print_Dummy = _print_Symbol
-
     def _print_Add(self, expr: sp.Add) -> ET.Element:
         row = _row()
         for i, term in enumerate(expr.as_ordered_terms()):
@@ -110,7 +97,7 @@ class MathML(Printer):
             return tag("mfrac", tag("mn", "1"), self.doprint(base ** (-power)))
         if power == sp.Rational(1, 2):
             return tag("msqrt", self.doprint(base))
-        exponent = tag("mn", f"{power.p}/{power.q}") if power.is_Rational else self.doprint(power)
+        exponent = tag("mn", str(power)) if power.is_Rational else self.doprint(power)
         return tag("msup", self._inside(base, PRECEDENCE["Pow"] + 1), exponent)
 
     def _print_exp(self, expr: sp.exp) -> ET.Element:
@@ -127,7 +114,7 @@ class MathML(Printer):
         return tag("mfrac", tag("mn", str(expr.p)), tag("mn", str(expr.q)))
 
     def _print_Float(self, expr: sp.Float) -> ET.Element:
-        return tag("mn", str(expr))
+        return tag("mn", f"{float(expr):.15g}")
 
     def _print_Pi(self, expr: Any) -> ET.Element:
         return tag("mi", "π", mathvariant="normal")
@@ -151,11 +138,13 @@ class MathML(Printer):
         return _row(head, _mo(APPLY), _fenced(self.doprint(expr.args[0])))
 
     def _print_Piecewise(self, expr: sp.Piecewise) -> ET.Element:
-        rows = (
-            tag("mtr", tag("mtd", self.doprint(value)), tag("mtd", tag("mtext", "otherwise" if c == True else "where "), *([] if c == True else [self.doprint(c)])))  # noqa: E712
-            for value, c in expr.args
-        )
+        rows = (tag("mtr", tag("mtd", self.doprint(value)), tag("mtd", self._where(c))) for value, c in expr.args)
         return _row(_mo("{"), tag("mtable", *rows))
+
+    def _where(self, condition: sp.Basic) -> ET.Element:
+        if condition is sp.S.true:
+            return tag("mtext", "otherwise")
+        return _row(tag("mtext", "if\u00a0"), self.doprint(condition))
 
     def _print_Relational(self, expr: Any) -> ET.Element:
         return _row(self.doprint(expr.lhs), _mo(RELATIONS.get(expr.rel_op, expr.rel_op)), self.doprint(expr.rhs))
@@ -167,11 +156,9 @@ class MathML(Printer):
             return tag("msub", tag("mn", "0"), tag("mtext", sizes)) if sizes else tag("mn", "0")
         return self._applied(self.names.function(name), expr.args)
 
-    def _print_Function(self, expr: Any) -> ET.Element:
+    def _print_Application(self, expr: Any) -> ET.Element:
         name = expr.func.__name__
         return self._applied(word(WORDS.get(name, name)), expr.args)
-
-    _print_Max = _print_Min = _print_Function
 
     def _applied(self, head: ET.Element, arguments: tuple[sp.Expr, ...]) -> ET.Element:
         row = _row(_mo("("))

@@ -6,20 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sympy as sp
+from sympy.printing.pretty.pretty_symbology import greek_unicode
 
 from ntkc.ir.recursion import Recursion
 from ntkc.verify.report.html import tag
 
-GREEK = {
-    name: chr(code)
-    for code, name in enumerate(
-        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho . sigma tau upsilon phi chi psi omega".split(),
-        start=ord("α"),
-    )
-}
 LETTERS = {"Theta": "Θ"}
 SIDES = {"_1": "x", "_2": "x′", "_self": "x,x"}
-STEM = re.compile(r"(?P<letter>Theta|[A-Z])(?P<index>\d+(?:x\d+)?)?(?P<rest>(?:_\w+?)?)(?P<side>_1|_2|_self)?")
+STEM = re.compile(r"(?P<letter>Theta|[A-Z])(?P<index>\d+(?:x\d+)?)?(?P<rest>(?:_\w+?)??)(?P<side>_1|_2|_self)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +59,9 @@ def word(name: str) -> ET.Element:
     stem, _, index = name.partition("_")
     if not index and (found := re.fullmatch(r"([A-Za-z])(\d+)", name)):
         stem, index = found[1], found[2]
-    if index and (stem in GREEK or len(stem) == 1):
-        return tag("msub", _letters(GREEK.get(stem, stem)), tag("mtext", index))
-    return _letters(GREEK.get(name, name))
+    if index and (stem in greek_unicode or len(stem) == 1):
+        return tag("msub", _letters(greek_unicode.get(stem, stem)), tag("mtext", index))
+    return _letters(greek_unicode.get(name, name))
 
 
 def _letters(text: str) -> ET.Element:
