@@ -16,7 +16,7 @@ LONGEST = 40
 
 def architecture(compilation: Compilation, names: Names) -> ET.Element:
     """The source, the hyperparameters, the network drawn and in words."""
-    source = tag("pre", tag("code", compilation.source.text), tabindex="0", aria_label="Source of the program")
+    source = tag("pre", tag("code", compilation.source.text), tabindex="0", role="region", aria_label="Source of the program")
     count = len(compilation.network.nodes)
     drawing = details(f"Drawing of {count} values", tag("figure", diagram(compilation.network)), shown=count <= LONGEST)
     words = details(f"The same in words: {count} values", _values(compilation, names), shown=False)
@@ -28,7 +28,7 @@ def _parameters(compilation: Compilation, names: Names) -> list[ET.Element]:
     parameters = compilation.network.parameters
     if not parameters:
         return []
-    rows: list[list[Child]] = [[inline(p.symbol, names), inline(p.default, names), str(p.domain)] for p in parameters]
+    rows: list[list[Child]] = [[inline(p.symbol, names), inline(p.default, names), inline(p.domain, names)] for p in parameters]
     return [table("Hyperparameters", ("symbol", "default", "domain"), rows)]
 
 

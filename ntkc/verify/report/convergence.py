@@ -19,10 +19,10 @@ def convergence(simulated: tuple[Simulated, ...], rejected: str) -> ET.Element:
     if not simulated:
         return section("convergence", "Convergence of finite networks", tag("p", rejected))
     method = (
-        "Finite networks with random weights, drawn from the emitted init and apply, give unbiased estimates of the kernels at "
-        "each width. A right kernel differs from their means by slope/width and noise, so the weighted fit through the widths "
-        f"must meet 0 at infinite width. A right program is called wrong with probability at most {ALPHA:.0e} "
-        "(all entries and kernels together, Bonferroni; t distribution with the degrees of freedom of Welch and Satterthwaite)."
+        "Random networks of growing width, drawn by the emitted code, have means that differ from a right kernel by slope/width, "
+        "by a remainder of the next order, and by noise: the weighted line through the widths must meet 0 at infinite width. A "
+        f"right program is called wrong with probability at most {ALPHA:.0e}, for all entries and kernels together (Bonferroni; "
+        "t distribution with the degrees of freedom of Welch and Satterthwaite)."
     )
     figures = [part for i, found in enumerate(simulated) for part in _one(found, f"fit{i}")]
     return section("convergence", "Convergence of finite networks", tag("p", method), *figures)

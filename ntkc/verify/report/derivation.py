@@ -29,7 +29,7 @@ CHAIN = (
 
 def derivation(recursion: Recursion, names: Names) -> ET.Element:
     """All of it, in the order in which it was derived."""
-    parts = [tag("h3", "Gaussian expectations"), tag("p", "Of (u, v) ~ N(0, [[a, c], [c, b]]):")]
+    parts = [tag("h3", "Gaussian expectations"), tag("p", "For ", _gaussian(), ":")]
     parts += [_dual(dual, names) for dual in recursion.duals]
     if not recursion.duals:
         parts[1:] = [tag("p", "None: the network is linear.")]
@@ -40,16 +40,35 @@ def derivation(recursion: Recursion, names: Names) -> ET.Element:
     return section("derivation", "Derivation", *parts)
 
 
+def _gaussian() -> ET.Element:
+    """(u, v) ~ N(0, [[a, c], [c, b]])."""
+    rows = (tag("mtr", *(tag("mtd", tag("mi", s)) for s in row)) for row in ("ac", "cb"))
+    covariance = tag("mrow", tag("mo", "("), tag("mtable", *rows), tag("mo", ")"))
+    law = tag("mrow", tag("mi", "N"), tag("mo", "("), tag("mn", "0"), tag("mo", ","), covariance, tag("mo", ")"))
+    return tag("math", tag("mrow", _listed("uv"), tag("mo", "~"), law), alttext="(u, v) ~ N(0, [[a, c], [c, b]])")
+
+
+def _listed(letters: str) -> ET.Element:
+    """(u, v)."""
+    row = tag("mrow", tag("mo", "("))
+    for i, letter in enumerate(letters):
+        row.extend([tag("mo", ","), tag("mi", letter)] if i else [tag("mi", letter)])
+    row.append(tag("mo", ")"))
+    return row
+
+
 def _dual(dual: Dual, names: Names) -> ET.Element:
     law = dual.law
     same = law.f == law.g
-    head = tag("mrow", names.function(dual.name), tag("mtext", " (c, a, b) = E f(u) " + ("f(v)" if same else "g(v)")))
-    what: list[Child] = [tag("math", head, alttext=f"{dual.name}(c, a, b)"), " with f(z) = ", inline(law.f, names)]
+    head = tag("mrow", names.function(dual.name), _listed("cab"))
+    meant = tag("mrow", head, tag("mo", "="), _expected("f", "f" if same else "g"))
+    what: list[Child] = [tag("math", meant, alttext=f"{dual.name}(c, a, b) = E f(u) {'f' if same else 'g'}(v)")]
+    what += [" with f(z) = ", inline(law.f, names)]
     what += [] if same else [" and g(z) = ", inline(law.g, names)]
     parts = [tag("p", *what)]
     if isinstance(law, Expectation):
-        parts.append(equation(names.function(dual.name), law.value, names, dual.name))
-        parts += [details("How it follows", tag("p", CHAIN), *(_chain(chain, names) for chain in law.chains))]
+        parts.append(equation(head, law.value, names, f"{dual.name}(c, a, b)"))
+        parts.append(details("How it follows", tag("p", CHAIN), *(_chain(chain, names) for chain in law.chains)))
     else:
         parts.append(_series(law))
     return tag("div", *parts, class_="dual")
@@ -79,21 +98,27 @@ def _chain(chain: Chain, names: Names) -> ET.Element:
 
 
 def _derivative(order: int) -> ET.Element:
-    expectation = tag("mrow", tag("mi", "E", mathvariant="normal"), tag("mo", "["), *_times(order), tag("mo", "]"))
+    """The derivative of E[f(u) g(v)] in c, as what Price makes of it."""
     if not order:
-        return expectation
-    power: list[Child] = [tag("mi", "∂")] if order == 1 else [tag("msup", tag("mi", "∂"), tag("mn", str(order)))]
-    below = tag("mi", "c") if order == 1 else tag("msup", tag("mi", "c"), tag("mn", str(order)))
-    plain = tag("mrow", tag("mi", "E", mathvariant="normal"), tag("mo", "["), *_times(0), tag("mo", "]"))
-    fraction = tag("mfrac", tag("mrow", *power), tag("mrow", tag("mi", "∂"), below))
-    return tag("mrow", fraction, plain, tag("mo", "="), expectation)
+        return _expected("f", "g")
+    above, below = (_power(tag("mi", letter), order) for letter in "∂c")
+    fraction = tag("mfrac", above, tag("mrow", tag("mi", "∂"), below))
+    return tag("mrow", fraction, _expected("f", "g"), tag("mo", "="), _expected("f", "g", order))
 
 
-def _times(order: int) -> Iterator[ET.Element]:
-    mark = tag("mrow", tag("mo", "("), tag("mn", str(order)), tag("mo", ")"))
-    for name, variable in (("f", "u"), ("g", "v")):
-        yield tag("msup", tag("mi", name), mark) if order else tag("mi", name)
-        yield tag("mrow", tag("mo", "("), tag("mi", variable), tag("mo", ")"))
+def _power(base: ET.Element, order: int) -> ET.Element:
+    return base if order == 1 else tag("msup", base, tag("mn", str(order)))
+
+
+def _expected(f: str, g: str, order: int = 0) -> ET.Element:
+    """E[f(u) g(v)], or of the derivatives of that order."""
+    row = tag("mrow", tag("mi", "E", mathvariant="normal"), tag("mo", "["))
+    for name, variable in ((f, "u"), (g, "v")):
+        mark = tag("mrow", tag("mo", "("), tag("mn", str(order)), tag("mo", ")"))
+        row.append(tag("msup", tag("mi", name), mark) if order else tag("mi", name))
+        row.append(tag("mrow", tag("mo", "("), tag("mi", variable), tag("mo", ")")))
+    row.append(tag("mo", "]"))
+    return row
 
 
 def _maps(maps: tuple[PositionMap, ...], names: Names) -> ET.Element:

@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ET
 from typing import Any
 
 import sympy as sp
+from sympy.core.function import Application
 from sympy.printing.precedence import PRECEDENCE, precedence, precedence_traditional
 from sympy.printing.printer import Printer
 
@@ -25,8 +26,8 @@ def equation(left: sp.Expr | Child, right: sp.Expr, names: Names, text: str = ""
 
 
 def inline(expr: sp.Basic, names: Names) -> ET.Element:
-    """A formula within text."""
-    return _math(str(expr), MathML(names).doprint(expr))
+    """A formula within text, its fractions as large as on a line of their own."""
+    return _math(str(expr), MathML(names).doprint(expr), displaystyle="true")
 
 
 def _math(text: str, content: ET.Element, **attributes: str) -> ET.Element:
@@ -87,7 +88,7 @@ class MathML(Printer):
         row = _row()
         for i, factor in enumerate(expr.as_ordered_factors()):
             if i:
-                row.append(_mo(TIMES))
+                row.append(tag("mspace", width="0.17em") if isinstance(factor, Application) else _mo(TIMES))
             row.append(self._inside(factor, PRECEDENCE["Mul"]))
         return row
 
@@ -98,7 +99,10 @@ class MathML(Printer):
         if power == sp.Rational(1, 2):
             return tag("msqrt", self.doprint(base))
         exponent = tag("mn", str(power)) if power.is_Rational else self.doprint(power)
-        return tag("msup", self._inside(base, PRECEDENCE["Pow"] + 1), exponent)
+        below = self._inside(base, PRECEDENCE["Pow"] + 1)
+        if below.tag == "msub":
+            return tag("msubsup", *below, exponent)
+        return tag("msup", _fenced(below) if below.tag in ("msup", "msubsup") else below, exponent)
 
     def _print_exp(self, expr: sp.exp) -> ET.Element:
         return tag("msup", tag("mi", "e", mathvariant="normal"), self.doprint(expr.exp))
@@ -148,6 +152,16 @@ class MathML(Printer):
 
     def _print_Relational(self, expr: Any) -> ET.Element:
         return _row(self.doprint(expr.lhs), _mo(RELATIONS.get(expr.rel_op, expr.rel_op)), self.doprint(expr.rhs))
+
+    def _print_Interval(self, expr: sp.Interval) -> ET.Element:
+        ends = _row(self.doprint(expr.start), _mo(","), self.doprint(expr.end))
+        return _fenced(ends, "(" if expr.left_open else "[", ")" if expr.right_open else "]")
+
+    def _print_Infinity(self, expr: Any) -> ET.Element:
+        return tag("mi", "∞")
+
+    def _print_NegativeInfinity(self, expr: Any) -> ET.Element:
+        return _row(_mo(MINUS), tag("mi", "∞"))
 
     def _print_AppliedUndef(self, expr: Any) -> ET.Element:
         name = expr.func.__name__

@@ -69,7 +69,12 @@ def _letters(text: str) -> ET.Element:
 
 
 def _marked(stem: str, index: str, side: str) -> ET.Element:
-    base, low, high = _letters(stem), tag("mtext", index), tag("mtext", side)
+    base, low, high = _letters(stem), tag("mn" if index.isdigit() else "mtext", index), _side(side)
     if index and side:
         return tag("msubsup", base, low, high)
     return tag("msub", base, low) if index else tag("msup", base, high) if side else base
+
+
+def _side(side: str) -> ET.Element:
+    letters = (tag("mi" if part == "x" else "mo", part) for part in side)
+    return tag("mrow", *letters)

@@ -12,7 +12,7 @@ from ntkc.verify.report.architecture import architecture
 from ntkc.verify.report.claims import claims, verdict
 from ntkc.verify.report.convergence import convergence
 from ntkc.verify.report.derivation import derivation
-from ntkc.verify.report.html import document, section, table, tag
+from ntkc.verify.report.html import document, section, tag
 from ntkc.verify.report.names import names_of
 from ntkc.verify.report.profile import profile
 from ntkc.verify.verify import Report
@@ -88,7 +88,7 @@ def _provenance(compilation: Compilation, run: Run) -> ET.Element:
         "The same file, settings, seed and versions give this page again, byte for byte; with a simulation, its draws fill the "
         "budget, so that their number, stated with each figure, depends on the speed of the machine."
     )
-    shown = table("How this report was made", ("what", "value"), ([k, tag("span", v, class_="code")] for k, v in rows))
+    shown = tag("dl", *(part for k, v in rows for part in (tag("dt", k), tag("dd", v))), class_="made")
     return section("provenance", "Provenance", tag("p", text), shown)
 
 

@@ -57,14 +57,15 @@ def _values(compilation: Compilation, angles: np.ndarray) -> dict[str, dict[str,
 def _one(name: str, kernels: dict[str, np.ndarray], angles: np.ndarray, identifier: str) -> list[ET.Element]:
     usable = {label(kind, name): v for kind, v in kernels.items() if np.isfinite(v).all() and v[0] > 0}
     if not usable:
-        return [tag("p", f"{label('kernel', name)}: not drawn, since it is 0 or infinite at angle 0.")]
+        return [tag("p", f"Not drawn{f' of {name}' if name else ''}: it is 0 or not finite at angle 0.")]
     scaled = {kind: v / v[0] for kind, v in usable.items()}
     low = min(0.0, *(float(v.min()) for v in scaled.values()))
     high = max(float(v.max()) for v in scaled.values())
     kinds = dict(zip(scaled, ("a", "b"), strict=False))
     lines = tuple(Line(kinds[k], tuple(zip(map(float, angles), map(float, v), strict=True))) for k, v in scaled.items())
     x = Axis("angle between x and x′, degrees", 0, 180, tuple((float(t), f"{t}°") for t in range(0, 181, 45)))
-    y = Axis("kernel / kernel at 0°", low, high, ticks(low, high))
+    pad = 0.04 * (high - low)
+    y = Axis("kernel / kernel at 0°", low - pad * (low < 0), high + pad, ticks(low, high))
     text = f"From angle 0 to 180 degrees; at 90 degrees {', '.join(f'{k} {v[len(v) // 2]:.3f}' for k, v in scaled.items())}."
     plot = Chart(f"{' and '.join(scaled)} against the angle", text, x, y, lines, (), tuple((kinds[k], k) for k in scaled))
     caption = "At angle 0: " + ", ".join(f"{kind} = {v[0]:.6g}" for kind, v in usable.items()) + "."
