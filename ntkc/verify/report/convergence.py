@@ -14,10 +14,10 @@ ERRORS = 2.0
 ROWS, COLUMNS = np.triu_indices(SAMPLES)
 
 
-def convergence(simulated: tuple[Simulated, ...], rejected: str) -> ET.Element:
-    """A figure and a table for each kernel of each output, or in words why there are none."""
+def convergence(simulated: tuple[Simulated, ...], why_not: ET.Element) -> ET.Element:
+    """A figure and a table for each kernel of each output, or why there are none."""
     if not simulated:
-        return section("convergence", "Convergence of finite networks", tag("p", rejected))
+        return section("convergence", "Convergence of finite networks", why_not)
     method = (
         "Random networks of growing width, drawn by the emitted code, have means that differ from a right kernel by slope/width, "
         "by a remainder of the next order, and by noise: the weighted line through the widths must meet 0 at infinite width. A "

@@ -63,8 +63,8 @@ def _dual(dual: Dual, names: Names) -> ET.Element:
     head = tag("mrow", names.function(dual.name), _listed("cab"))
     meant = tag("mrow", head, tag("mo", "="), _expected("f", "f" if same else "g"))
     what: list[Child] = [tag("math", meant, alttext=f"{dual.name}(c, a, b) = E f(u) {'f' if same else 'g'}(v)")]
-    what += [" with f(z) = ", inline(law.f, names)]
-    what += [] if same else [" and g(z) = ", inline(law.g, names)]
+    what += [" with ", tag("i", "f"), "(", tag("i", "z"), ") = ", inline(law.f, names)]
+    what += [] if same else [" and ", tag("i", "g"), "(", tag("i", "z"), ") = ", inline(law.g, names)]
     parts = [tag("p", *what)]
     if isinstance(law, Expectation):
         parts.append(equation(head, law.value, names, f"{dual.name}(c, a, b)"))
@@ -82,7 +82,16 @@ def _series(law: Series) -> ET.Element:
 
 def _chain(chain: Chain, names: Names) -> ET.Element:
     """The links, each the derivative of the one before it; what the Gaussian factors were moved into, if any."""
-    pair: list[Child] = ["Pair of terms f = ", inline(chain.f, names), ", g = ", inline(chain.g, names)]
+    pair: list[Child] = [
+        "Terms ",
+        tag("i", "f"),
+        " = ",
+        inline(chain.f, names),
+        " and ",
+        tag("i", "g"),
+        " = ",
+        inline(chain.g, names),
+    ]
     pair += [", times ", inline(chain.weight, names)] if chain.weight != 1 else []
     parts = [tag("p", *pair)]
     if any(chain.quadratics):
@@ -124,22 +133,19 @@ def _expected(f: str, g: str, order: int = 0) -> ET.Element:
 def _maps(maps: tuple[PositionMap, ...], names: Names) -> ET.Element:
     rows = list[list[Child]]()
     for each in maps:
-        geometry = each.geometry
         grid = "×".join("any" if n is None else str(n) for n in each.grid)
-        rows.append([tag("math", names.function(each.name), alttext=each.name), type(geometry).__name__, _fields(geometry), grid])
-    return table("What the maps in the equations are", ("name", "kind", "of", "on positions"), rows)
+        rows.append([tag("math", names.function(each.name), alttext=each.name), _meant(each.geometry), grid])
+    return table("What the maps in the equations are", ("map", "what it is", "positions"), rows)
 
 
-def _fields(geometry: object) -> str:
-    """The data of a map, axis by axis where there are several."""
-    words = []
+def _meant(geometry: object) -> str:
+    """What the class says of itself, and the data of this one, axis by axis where there are several."""
+    words = [" ".join((geometry.__doc__ or "").split())]
     for field in dataclasses.fields(geometry):  # type: ignore[arg-type]
         value = getattr(geometry, field.name)
-        if isinstance(value, tuple):
-            words.append(f"{field.name}: " + " and ".join(_axis(axis) for axis in value))
-        else:
-            words.append(f"{field.name} {value}")
-    return "; ".join(words)
+        several = isinstance(value, tuple)
+        words.append(f"{field.name}: " + (" and ".join(map(_axis, value)) if several else str(value)) + ".")
+    return " ".join(words)
 
 
 def _axis(axis: object) -> str:

@@ -113,4 +113,4 @@ def _frame(network: Network, loop: int) -> Iterator[ET.Element]:
 def loop_words(network: Network, loop: int) -> str:
     """`repeat` or `scan`, and how often."""
     found = network.loops[loop]
-    return "scan" if found.scan else f"repeat {found.count}"
+    return "scan" if found.scan else f"repeat\u00a0{found.count}"

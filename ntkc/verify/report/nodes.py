@@ -101,7 +101,8 @@ def _arguments(layer: Layer, names: Names) -> Iterator[Child]:
     """Those that differ from what is taken where nothing is said."""
     for field in dataclasses.fields(layer):
         argument = getattr(layer, field.name)
-        if argument is None or argument == field.default:
+        usual = field.metadata["argument"].choices[:1] if "argument" in field.metadata else ()
+        if argument is None or argument == field.default or argument in usual:
             continue
         yield f", {field.name} = "
         yield inline(argument, names) if isinstance(argument, sp.Basic) else _plain(argument)

@@ -65,11 +65,12 @@ def _subtitle(compilation: Compilation) -> str:
     return f"Kernels of an infinitely wide network, derived from {compilation.source.name}"
 
 
-def _unsimulated(report: Report, run: Run) -> str:
+def _unsimulated(report: Report, run: Run) -> ET.Element:
     if run.budget <= 0:
-        return "Not simulated: the budget was 0 seconds. `ntkc verify --budget 20` draws finite networks for so many seconds."
+        how = tag("code", "ntkc verify --budget 20")
+        return tag("p", "Not simulated: the budget was 0 seconds. ", how, " draws finite networks for so many seconds.")
     reasons = [row.detail for row in report.rows if row.status == "NOT CHECKED" and "simulation" in row.claim]
-    return f"Not simulated: {'; '.join(reasons) or 'nothing was drawn'}."
+    return tag("p", f"Not simulated: {'; '.join(reasons) or 'nothing was drawn'}.")
 
 
 def _provenance(compilation: Compilation, run: Run) -> ET.Element:
