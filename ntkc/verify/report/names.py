@@ -28,7 +28,7 @@ class Names:
         if symbol in self.parameters:
             return word(self.parameters[symbol])
         if symbol.name.startswith("given_"):
-            return _marked(symbol.name[6:-2], "", SIDES[symbol.name[-2:]])
+            return _marked(symbol.name[6:-2], "", SIDES.get(symbol.name[-2:], ""))
         found = STEM.fullmatch(symbol.name)
         if found is None:
             return word(symbol.name)

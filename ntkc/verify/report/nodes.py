@@ -119,4 +119,4 @@ def _type(type: Type) -> str:
     channels = "any number of" if type.channels is None else str(type.channels)
     if type.tokens:
         return f"tokens of {channels} kinds at {positions} positions"
-    return f"{channels} channels" + (f" at {positions} positions" if positions else "")
+    return f"{channels} channel" + ("" if channels == "1" else "s") + (f" at {positions} positions" if positions else "")
