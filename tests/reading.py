@@ -3,10 +3,11 @@
 import cmath
 import math
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from html.parser import HTMLParser
 
 VOID = {"meta"}
+TIMES, APPLY = "\u2062", "\u2061"
 FUNCTIONS: Mapping[str, Callable[..., float]] = {
     "erf": math.erf,
     "atan2": math.atan2,
@@ -54,56 +55,107 @@ def text_of(element: ET.Element) -> str:
 
 
 def number(element: ET.Element, values: Mapping[bytes, float]) -> complex:
-    """What MathML says; `values` are of symbols, by what they look like."""
-    key = ET.tostring(element)
-    if key in values:
-        return values[key]
-    children = list(element)
-    match element.tag, element.text:
-        case "mrow" | "mtd", _:
-            return _row(children, values)
-        case "mfrac", _:
-            return number(children[0], values) / number(children[1], values)
-        case "msqrt", _:
-            return cmath.sqrt(_row(children, values))
-        case "msup", _ if children[0].text == "e":
-            return cmath.exp(number(children[1], values))
-        case "msup", _:
-            return number(children[0], values) ** number(children[1], values)
-        case "msubsup", _:  # a symbol with an index, to a power
-            plain = ET.Element("msub")
-            plain.extend(children[:2])
-            return values[ET.tostring(plain)] ** number(children[2], values)
-        case "msub", _ if children[0].text == "1":  # an indicator
-            condition = list(children[1])
-            assert condition[-2].text == ">"
-            return float(_row(condition[:-2], values).real > number(condition[-1], values).real)
-        case "mn", text:
-            top, _, bottom = (text or "").partition("/")
-            return float(top) / float(bottom or 1)
-        case "mi", "π":
-            return math.pi
-        case "mi", "i":
-            return 1j
-    raise AssertionError(ET.tostring(element))
+    """What the eye reads: rows are not seen, only brackets are; `values` are of symbols, by what they look like."""
+    return _Line(element, values).whole()
 
 
-def _row(children: list[ET.Element], values: Mapping[bytes, float]) -> complex:
-    """Sums of products; a bracket, bars, or a function with its arguments where they are the whole row."""
-    marks = [child.text if child.tag == "mo" else "" for child in children]
-    if marks[1:2] == ["\u2061"]:
-        arguments = list(children[2])[1:-1:2]
-        return float(FUNCTIONS[children[0].text or ""](*(number(a, values).real for a in arguments)))
-    if marks[:1] in (["("], ["|"]):
-        inside = number(children[1], values)
-        return abs(inside) if marks[0] == "|" else inside
-    total: complex = 0.0
-    term: complex | None = None
-    sign = 1.0
-    for child, mark in zip(children, marks, strict=True):
-        if mark in ("+", "−"):
-            total, term, sign = total + sign * (term or 0.0), None, 1.0 if mark == "+" else -1.0
-        elif mark != "\u2062" and child.tag != "mspace":
-            value = number(child, values)
-            term = value if term is None else term * value
-    return total + sign * (term or 0.0)
+def _seen(element: ET.Element) -> Iterator[ET.Element]:
+    """What stands on the line."""
+    if element.tag in ("mrow", "mtd"):
+        for child in element:
+            yield from _seen(child)
+    elif element.tag != "mspace" and element.text != TIMES:
+        yield element
+
+
+class _Line:
+    """Sums of products of factors."""
+
+    def __init__(self, element: ET.Element, values: Mapping[bytes, float]) -> None:
+        self.left, self.values, self.bars = list(_seen(element)), values, False
+
+    def whole(self) -> complex:
+        found = self.sum()
+        assert not self.left, ET.tostring(self.left[0])
+        return found
+
+    def sees(self, *marks: str) -> bool:
+        return bool(self.left) and self.left[0].tag == "mo" and self.left[0].text in marks
+
+    def take(self, *marks: str) -> str:
+        assert self.sees(*marks), marks
+        return self.left.pop(0).text or ""
+
+    def sum(self) -> complex:
+        minus = self.sees("−") and self.take("−")
+        found = -self.product() if minus else self.product()
+        while self.sees("+", "−"):
+            found += self.product() if self.take("+", "−") == "+" else -self.product()
+        return found
+
+    def product(self) -> complex:
+        found = self.factor()
+        while self.left and not self.sees("+", "−", ")", ",", ">", *"|" * self.bars):
+            found *= self.factor()
+        return found
+
+    def factor(self) -> complex:
+        if self.sees("("):
+            self.take("(")
+            inside = self.sum()
+            self.take(")")
+            return inside
+        if self.sees("|"):
+            self.take("|")
+            self.bars = True
+            inside = self.sum()
+            self.take("|")
+            self.bars = False
+            return abs(inside)
+        head = self.left.pop(0)
+        if not self.sees(APPLY):
+            return self.single(head)
+        self.take(APPLY)
+        self.take("(")
+        arguments = [self.sum().real]
+        while self.sees(","):
+            self.take(",")
+            arguments.append(self.sum().real)
+        self.take(")")
+        return FUNCTIONS[head.text or ""](*arguments)
+
+    def single(self, element: ET.Element) -> complex:
+        """One thing: a number, a symbol, a fraction, a root, a power."""
+        key, children, text = ET.tostring(element), list(element), element.text or ""
+        if key in self.values:
+            return self.values[key]
+        match element.tag:
+            case "mfrac":
+                return number(children[0], self.values) / number(children[1], self.values)
+            case "msqrt":
+                return cmath.sqrt(sum(number(child, self.values) for child in children))
+            case "msup" if children[0].text == "e":
+                return cmath.exp(number(children[1], self.values))
+            case "msup":
+                base = _Line(children[0], self.values)
+                assert base.left[0].tag not in ("msup", "msubsup"), "two marks above each other"
+                found = base.factor()
+                assert not base.left, "a power of more than one thing"
+                return found ** number(children[1], self.values)
+            case "msubsup":  # a symbol with an index, to a power
+                plain = ET.Element("msub")
+                plain.extend(children[:2])
+                return self.values[ET.tostring(plain)] ** number(children[2], self.values)
+            case "msub":
+                assert children[0].text == "1"
+                return self.indicator(children[1])
+            case "mn":
+                top, _, bottom = text.partition("/")
+                return float(top) / float(bottom or 1)
+        return {"π": math.pi, "i": 1j}[text]
+
+    def indicator(self, condition: ET.Element) -> float:
+        line = _Line(condition, self.values)
+        left = line.sum()
+        line.take(">")
+        return float(left.real > line.whole().real)
