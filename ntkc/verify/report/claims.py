@@ -40,7 +40,7 @@ def verdict(report: Report) -> ET.Element:
     elif open_:
         words, kind = f"No claim failed; {open_} of {len(report.rows)} NOT CHECKED.", "not-checked"
     else:
-        words, kind = f"All {len(report.rows)} claims hold, each in the sense of its status.", "proven"
+        words, kind = f"All claims hold ({len(report.rows)}), each in the sense of its status.", "proven"
     order = [*MEANINGS, *sorted(set(counts) - set(MEANINGS))]
     tally = (tag("li", badge(status), f" {counts[status]}") for status in order if counts[status])
     return tag("div", tag("p", tag("strong", words)), tag("ul", *tally, class_="tally"), class_=f"verdict {kind}")

@@ -139,13 +139,18 @@ def _maps(maps: tuple[PositionMap, ...], names: Names) -> ET.Element:
 
 
 def _meant(geometry: object) -> str:
-    """What the class says of itself, and the data of this one, axis by axis where there are several."""
-    words = [" ".join((geometry.__doc__ or "").split())]
+    """What the class says of itself, and the data of this one."""
+    words = [" ".join((geometry.__doc__ or "").replace("`", "").split())]
     for field in dataclasses.fields(geometry):  # type: ignore[arg-type]
         value = getattr(geometry, field.name)
-        several = isinstance(value, tuple)
-        words.append(f"{field.name}: " + (" and ".join(map(_axis, value)) if several else str(value)) + ".")
+        words.append(f"{field.name}: {_each(value) if isinstance(value, tuple) else value}.")
     return " ".join(words)
+
+
+def _each(axes: tuple[object, ...]) -> str:
+    """Axis by axis, or once where they are alike."""
+    words = [_axis(axis) for axis in axes]
+    return f"{words[0]}, on each of {len(axes)}" if len(axes) > 1 and len(set(words)) == 1 else " and ".join(words)
 
 
 def _axis(axis: object) -> str:

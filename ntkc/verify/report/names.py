@@ -45,7 +45,7 @@ class Names:
             return tag("msub", tag("mi", "E", mathvariant="normal"), tag("mtext", stem + "′" * primes))
         side = "x" if name.endswith("_left") else "x′" if name.endswith("_right") else ""
         found = re.fullmatch(r"_?(\D+?)(\d*)", name.removesuffix("_left").removesuffix("_right"))
-        return _marked(found[1].replace("_", " "), found[2], side) if found else word(name)
+        return _marked(found[1].replace("_", "\u00a0"), found[2], side) if found else word(name)
 
 
 def names_of(recursion: Recursion) -> Names:

@@ -69,7 +69,9 @@ def _unsimulated(report: Report, run: Run) -> ET.Element:
     if run.budget <= 0:
         how = tag("code", "ntkc verify --budget 20")
         return tag("p", "Not simulated: the budget was 0 seconds. ", how, " draws finite networks for so many seconds.")
-    reasons = [row.detail for row in report.rows if row.status == "NOT CHECKED" and "simulation" in row.claim]
+    reasons = [
+        row.detail for row in report.rows if row.status == "NOT CHECKED" and ("simul" in row.claim or "finite" in row.claim)
+    ]
     return tag("p", f"Not simulated: {'; '.join(reasons) or 'nothing was drawn'}.")
 
 
