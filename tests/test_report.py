@@ -6,6 +6,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -184,6 +185,23 @@ def test_the_profile_is_that_of_the_kernel(compile_text: Compile) -> None:
     k = compilation.kernel(x[:1], x)
     for angle, column in ((0, 0), (2, 1)):
         assert [float(v) for v in rows[angle][1:]] == pytest.approx([float(k.nngp[0, column]), float(k.ntk[0, column])], rel=1e-5)
+
+
+def test_every_output_has_its_own_figures(compile_text: Compile) -> None:
+    text = "arch net {\n    input x: vector(3)\n    output linear = dense(x), bent = dense(erf(dense(x)))\n}\n"
+    both = _simulated(), replace(_simulated(), output="bent")
+    root = Tree(_page(compile_text(text), simulated=both)).root
+    assert [text_of(title) for title in root.findall(".//svg/title")] == [
+        "Network net",
+        "Deviation of finite networks from the NTK",
+        "Deviation of finite networks from the NTK of bent",
+        "NNGP of linear and NTK of linear against the angle",
+        "NNGP of bent and NTK of bent against the angle",
+    ]
+    identifiers = [e.get("id") for e in root.iter() if e.get("id")]
+    assert len(set(identifiers)) == len(identifiers)
+    only = _section(Tree(_page(compile_text("arch net {\n    input x: vector(1)\n    output dense(x)\n}\n"))).root, "profile")
+    assert "Not drawn: the input has one channel" in text_of(only)
 
 
 @pytest.mark.parametrize("name", SHOWN)

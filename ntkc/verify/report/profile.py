@@ -51,7 +51,8 @@ def _values(compilation: Compilation, angles: np.ndarray) -> dict[str, dict[str,
     with jax.enable_x64(True):
         kernel = compilation.kernel(x[:1], x, get=kinds)
     named = {kind: v if isinstance(v := getattr(kernel, kind), dict) else {"": v} for kind in kinds}
-    return {name: {kind: np.asarray(named[kind][name])[0] for kind in kinds} for name in named["nngp"]}
+    outputs = (output.name for output in compilation.recursion.outputs)
+    return {name: {kind: np.asarray(named[kind][name])[0] for kind in kinds} for name in outputs}
 
 
 def _one(name: str, kernels: dict[str, np.ndarray], angles: np.ndarray, identifier: str) -> list[ET.Element]:
