@@ -222,6 +222,12 @@ def test_different_symbols_look_different(name: str) -> None:
     assert len({ET.tostring(names.symbol(s)) for s in symbols}) == len(symbols)
 
 
+def test_a_hyperparameter_does_not_look_like_a_moment() -> None:
+    mine = sp.Symbol("param_C_a")
+    names = Names({mine: "C_a"}, frozenset())
+    assert ET.tostring(names.symbol(mine)) != ET.tostring(names.symbol(sp.Symbol("C_a")))
+
+
 NAMES = Names({}, frozenset())
 FORMULAS = [
     A - (B - C),

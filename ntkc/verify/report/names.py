@@ -26,7 +26,8 @@ class Names:
     def symbol(self, symbol: sp.Symbol) -> ET.Element:
         """Of a moment, an array that comes with a sample, or a hyperparameter."""
         if symbol in self.parameters:
-            return word(self.parameters[symbol])
+            name = self.parameters[symbol]
+            return _letters(name) if STEM.fullmatch(name) else word(name)  # C_a, too, is a moment's name
         if symbol.name.startswith("given_"):
             return _marked(symbol.name[6:-2], "", SIDES.get(symbol.name[-2:], ""))
         found = STEM.fullmatch(symbol.name)
