@@ -157,6 +157,9 @@ def test_the_convergence_is_drawn() -> None:
     assert numbers[:2] == ["1, 1", "0.000"]
     wrong = _section(Tree(_page(_example("erf_mlp"), simulated=(_simulated(0.05),))).root, "convergence")
     assert "does NOT agree" in text_of(wrong)
+    assert "weak evidence" not in text_of(part)
+    few = replace(_simulated(), fit=replace(_simulated().fit, detects=0.3))
+    assert "weak evidence" in text_of(_section(Tree(_page(_example("erf_mlp"), simulated=(few,))).root, "convergence"))
     nothing = _section(Tree(_page(_example("erf_mlp"))).root, "convergence")
     assert "the budget was 0 seconds" in text_of(nothing)
 

@@ -11,6 +11,8 @@ from ntkc.verify.simulate import SAMPLES, Simulated
 
 ERRORS = 2.0
 """Bars reach so many standard errors up and down."""
+WEAK = 0.1
+"""A change of the kernel that is larger than this must not go unseen."""
 ROWS, COLUMNS = np.triu_indices(SAMPLES)
 
 
@@ -36,11 +38,12 @@ def label(kind: str, output: str) -> str:
 def _one(found: Simulated, name: str) -> list[ET.Element]:
     what, fit = label(found.kind, found.output), found.fit
     draws = ", ".join(f"{m.draws} draws at width {m.width}" for m in found.means)
+    weak = " That is weak evidence; a larger budget makes it stronger." if fit.detects > WEAK else ""
     verdict = "agrees" if fit.p_value >= ALPHA else "does NOT agree"
     caption = (
         f"{what}: mean of finite networks less the kernel, in percent of the kernel's largest entry; one line for each pair of "
         f"{SAMPLES} samples, bars of {ERRORS:.0f} standard errors. The limit {verdict}: p = {fit.p_value:.2g}. A change of the "
-        f"whole kernel by {100 * fit.detects:.1f} % would be found with probability {POWER}. {draws}."
+        f"whole kernel by {100 * fit.detects:.1f} % would be found with probability {POWER}.{weak} {draws}."
     )
     rows = [_numbers(found, k) for k in range(len(ROWS))]
     heads = "pair of samples", "deviation at infinite width, %", "standard error, %", "slope × 1/width, %", "degrees of freedom"
