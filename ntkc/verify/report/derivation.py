@@ -9,7 +9,6 @@ from ntkc.gaussian.price import Chain, Expectation
 from ntkc.gaussian.series import VARIANCES, Series
 from ntkc.gaussian.terms import Z
 from ntkc.ir.recursion import Dual, Equation, LoopStep, Output, PositionMap, Recursion, Step
-from ntkc.source import Span
 from ntkc.verify.report.html import Child, details, section, table, tag
 from ntkc.verify.report.mathml import equation, inline
 from ntkc.verify.report.names import Names
@@ -167,18 +166,18 @@ def _steps(steps: tuple[Step, ...], names: Names) -> ET.Element:
 
 def _equation(step: Equation, names: Names) -> ET.Element:
     premises = "; ".join(step.premises)
-    why = tag("p", tag("strong", step.rule), f" (line {_line(step.span)})", f": {premises}" if premises else "", class_="why")
+    why = tag("p", tag("strong", step.rule), f" (line {_line(step)})", f": {premises}" if premises else "", class_="why")
     return tag("li", equation(step.symbol, step.value, names), why)
 
 
-def _line(span: Span) -> int:
-    return span.source.position(span.start)[0]
+def _line(step: Step) -> int:
+    return step.span.source.position(step.span.start)[0]
 
 
 def _loop(step: LoopStep, names: Names) -> ET.Element:
     rows: list[list[Child]] = [[inline(e, names) for e in (s.symbol, s.initial, s.following, s.result)] for s in step.states]
     carried = table("What is carried from turn to turn", ("in the body", "at first", "after a turn", "at the end"), rows)
-    words = tag("p", tag("strong", f"repeat {step.count}"), f" (line {_line(step.span)})", class_="why")
+    words = tag("p", tag("strong", f"repeat {step.count}"), f" (line {_line(step)})", class_="why")
     return tag("li", words, carried, _steps(step.body, names), class_="turns")
 
 
