@@ -30,7 +30,7 @@ class Run:
 
 
 def page(compilation: Compilation, report: Report, run: Run) -> str:
-    """The same text for the same arguments, on any machine and at any time."""
+    """The same text for the same arguments: no date, no path, no order that changes from run to run."""
     names = names_of(compilation.recursion)
     title = f"Verification of {compilation.network.name}"
     sections = [
@@ -88,8 +88,9 @@ def _provenance(compilation: Compilation, run: Run) -> ET.Element:
         ("SHA-256 of the emitted module", _digest(compilation.code)),
     ]
     text = (
-        "The same file, settings, seed and versions give this page again, byte for byte; with a simulation, its draws fill the "
-        "budget, so that their number, stated with each figure, depends on the speed of the machine."
+        "The same file, settings, seed and versions give this page again, byte for byte; another kind of processor may round the "
+        "gaps in the details differently. With a simulation the draws fill the budget, so that their number, stated with each "
+        "figure, depends on the speed of the machine."
     )
     shown = tag("dl", *(part for k, v in rows for part in (tag("dt", k), tag("dd", v))), class_="made")
     return section("provenance", "Provenance", tag("p", text), shown)
