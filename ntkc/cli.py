@@ -25,6 +25,7 @@ from ntkc.passes.parse import parse
 from ntkc.passes.read import read
 from ntkc.pipeline import Compilation, compile_source
 from ntkc.sampling.sampled import Sampled
+from ntkc.verify.report.page import Run, page
 from ntkc.verify.verify import BUDGET, Report, Row, verify
 
 _KINDS = ("nngp", "ntk", "nngp_error", "ntk_error")
@@ -159,9 +160,14 @@ def check_certificate(file: Path) -> None:
 @click.option("--json", "as_json", is_flag=True)
 @click.option("--budget", type=click.FloatRange(min=0), default=BUDGET, show_default=True, help="Seconds for finite networks.")
 @click.option("--no-simulate", is_flag=True, help="The same as --budget 0.")
-def verify_command(compilation: Compilation, as_json: bool, budget: float, no_simulate: bool) -> None:
+@click.option("--report", "place", type=click.Path(path_type=Path), metavar="PATH", help="Write all of it as a page of HTML.")
+def verify_command(compilation: Compilation, as_json: bool, budget: float, no_simulate: bool, place: Path | None) -> None:
     """Re-check the derivation, the emitted code against the reference, and both against finite networks."""
-    report = verify(compilation, budget=0 if no_simulate else budget)
+    run = Run(seed=0, budget=0 if no_simulate else budget)
+    report = verify(compilation, run.seed, run.budget)
+    if place is not None:
+        with writing(place):
+            place.write_text(page(compilation, report, run), encoding="utf-8")
     if as_json:
         rows = [{"claim": r.claim, "status": r.status, "detail": r.detail, "ok": r.ok} for r in report.rows]
         click.echo(json.dumps({"ok": report.ok, "claims": rows}))

@@ -37,6 +37,8 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Report:
     rows: tuple[Row, ...]
+    simulated: tuple[Simulated, ...] = ()
+    """What the rows of finite networks stand for, to be drawn."""
 
     @property
     def ok(self) -> bool:
@@ -51,7 +53,8 @@ def verify(compilation: Compilation, seed: int = 0, budget: float = BUDGET) -> R
         reason = "properties and finite networks of tokens, graphs and masks are not drawn here"
         return Report((*rows, Row("properties and simulation", "NOT CHECKED", reason, True)))
     rows += [_property(found) for found in properties(compilation, seed)]
-    return Report((*rows, *(map(_simulated, simulate(compilation, budget, seed)) if budget > 0 else ())))
+    simulated = simulate(compilation, budget, seed) if budget > 0 else ()
+    return Report((*rows, *map(_simulated, simulated)), simulated)
 
 
 def _property(found: Property) -> Row:
