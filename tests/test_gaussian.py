@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 import sympy as sp
 
+from ntkc.gaussian.bounds import VARIANCES
+from ntkc.gaussian.hermite import coefficients
 from ntkc.gaussian.moments import A, B, C, mean
 from ntkc.gaussian.price import expectation
-from ntkc.gaussian.series import VARIANCES, coefficients, series
+from ntkc.gaussian.series import series
 from ntkc.gaussian.terms import NotClosed, Z
 from ntkc.verify.certificate import check
 from ntkc.vocabulary import scalar_functions

@@ -3,7 +3,8 @@
 import sympy as sp
 
 from ntkc.diagnostics import Diagnostic
-from ntkc.gaussian.series import VARIANCES, Series
+from ntkc.gaussian.bounds import VARIANCES
+from ntkc.gaussian.series import Series
 from ntkc.ir.recursion import Recursion, equations
 
 NOTICEABLE = 1e-6

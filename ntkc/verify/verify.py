@@ -7,8 +7,9 @@ import jax
 import numpy as np
 
 from ntkc.backends.reference import evaluate
+from ntkc.gaussian.bounds import VARIANCES
 from ntkc.gaussian.price import Expectation
-from ntkc.gaussian.series import VARIANCES, Series
+from ntkc.gaussian.series import Series
 from ntkc.ir.network import Type
 from ntkc.ir.recursion import Dual
 from ntkc.pipeline import Compilation
