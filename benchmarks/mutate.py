@@ -48,7 +48,7 @@ MUTANTS = {
         "sp.Function(dual.name)(c, b, b)",
     ),
     "series: normalization": (
-        "gaussian/series.py",
+        "gaussian/hermite.py",
         "np.sqrt(k) * he[k - 1]) / np.sqrt(k + 1)",
         "np.sqrt(k) * he[k - 1]) / (k + 1)",
     ),

@@ -90,7 +90,7 @@ def test_what_does_not_close_says_so(f: sp.Expr) -> None:
         expectation(f, f)
 
 
-@pytest.mark.parametrize("name", ["tanh", "sigmoid", "softplus", "silu", "elu", "selu"])
+@pytest.mark.parametrize("name", ["tanh", "sigmoid", "softplus", "silu"])
 def test_series_bounds_are_honest(name: str) -> None:
     """At |rho| = 1 the series is E f^2 short of its tail; the bound covers it and quadrature agrees."""
     f = scalar_functions()[name].formula(Z)
