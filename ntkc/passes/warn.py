@@ -19,6 +19,7 @@ def warn(recursion: Recursion) -> tuple[Diagnostic, ...]:
                 span = f"variances {VARIANCES[0]} to {VARIANCES[-1]}"
                 label = f"its Hermite series has an error of at most {max(dual.law.bounds):.1e} for {span}"
                 message = f"`{dual.name}`, which this value needs, has no closed form"
-                help = "polynomials, exponentials, erf, and kinks at 0 times polynomials have one; kinks elsewhere make a series slow"
+                help = "polynomials, exponentials, erf, and kinks at 0 times polynomials have one"
+                help += "; a series is good where the only kinks are at 0"
                 found.append(Diagnostic("loose-series", message, equation.span, label, help, severity="warning"))
     return tuple(found)
