@@ -139,15 +139,21 @@ def _weight(s: Term, t: Term) -> sp.Expr:
     return sp.Mul(*factors) / sp.sqrt(2 * sp.pi) ** (int(s.step) + int(t.step))
 
 
-def _radicand(s: Term, t: Term) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
-    """(p, q, sqrt(q)) of S; the root carries the signs of the scales."""
+def _radicand(s: Term, t: Term, a: Rational, b: Rational, g: Rational, h: Rational) -> tuple[Rational, Rational]:
+    """(p, q) of S, in any algebra: variances a, b and squared scales g, h."""
     if s.step and t.step:
-        return A * B, sp.S.One, sp.S.One
-    if s.step or t.step:
-        scale, own, other = (t.scale, B, A) if s.step else (s.scale, A, B)
-        return other * (1 + 2 * scale**2 * own), 2 * scale**2, sp.sqrt(2) * scale
-    p = (1 + 2 * s.scale**2 * A) * (1 + 2 * t.scale**2 * B)
-    return p, 4 * s.scale**2 * t.scale**2, 2 * s.scale * t.scale
+        return a * b, a**0
+    if s.step:
+        return a * (1 + 2 * h * b), 2 * h
+    if t.step:
+        return b * (1 + 2 * g * a), 2 * g
+    return (1 + 2 * g * a) * (1 + 2 * h * b), 4 * g * h
+
+
+def _root_q(s: Term, t: Term) -> sp.Expr:
+    """With the signs of the scales."""
+    scales = [term.scale for term in (s, t) if not term.step]
+    return sp.sqrt(2) ** len(scales) * sp.Mul(*scales)
 
 
 def _constant(mean: sp.Expr, span: Span, s: Term, t: Term) -> sp.Expr:
@@ -159,18 +165,29 @@ def _constant(mean: sp.Expr, span: Span, s: Term, t: Term) -> sp.Expr:
 
 def _to_expr(span: Span, s: Term, t: Term, at: sp.Expr = C) -> sp.Expr:
     """As an expression at c = at, T written with atan2(c sqrt(q), S), which keeps its digits where S is small."""
-    p, q, root_q = _radicand(s, t)
-    values = dict(zip(FIELD.symbols, (A, B, p, q, s.scale**2, t.scale**2), strict=True))
+    p, q = _radicand(s, t, A, B, s.scale**2, t.scale**2)
+    root_q = _root_q(s, t)
     root = sp.sqrt(p - q * at**2)
     angle = sp.atan2(at * root_q, root) / root_q
     weight = _weight(s, t)
     return sp.Add(
         *(
-            weight * sp.factor(k.as_expr().subs(values)) * at**i * root**j * angle**turn
+            weight * _coefficient(k, s, t) * at**i * root**j * angle**turn
             for (i, j, turn), k in span.items()
             if at != 0 or (i == 0 and turn == 0)
         )
     )
+
+
+def _coefficient(k: Rational, s: Term, t: Term) -> sp.Expr:
+    """Factored, with p and q written out, in the field as long as possible: SymPy's expressions are a hundred times slower."""
+    squares = s.scale**2, t.scale**2
+    ring, (a, b, p, q, g, h) = FIELD.ring, FIELD.ring.gens
+    scales = [ring(x) if x.is_Rational else known for x, known in zip(squares, (g, h), strict=True)]
+    places = list(zip((p, q, g, h), (*_radicand(s, t, a, b, *scales), *scales), strict=True))
+    written = FIELD(k.numer.compose(places)) / FIELD(k.denom.compose(places))
+    values = dict(zip((FIELD.symbols[i] for i in (0, 1, 4, 5)), (A, B, *squares), strict=True))
+    return sp.factor(written.as_expr()).xreplace(values)
 
 
 def _tidy(value: sp.Expr) -> sp.Expr:
