@@ -11,7 +11,7 @@ from functools import cache
 
 import sympy as sp
 
-from ntkc.gaussian.antiderivative import FIELD, SCALE_U, SCALE_V, Rational, Span, antiderivative
+from ntkc.gaussian.antiderivative import FIELD, SCALE_U, SCALE_V, VARIANCE_U, VARIANCE_V, Rational, Span, antiderivative
 from ntkc.gaussian.elementary import Gauss, Side, bottom, exponentials, slope, tilt
 from ntkc.gaussian.exponential import gather
 from ntkc.gaussian.moments import A, B, C, mean_of_terms
@@ -88,7 +88,8 @@ def _links(s: Term, t: Term) -> tuple[sp.Expr, ...]:
     if _exponential(s) or _exponential(t):
         return _polynomial_links(s, t)
     steps = max(s.power, t.power) + 1
-    span = bottom(_derivative(s, steps, SCALE_U), _derivative(t, steps, SCALE_V))
+    scales = _squared_scales(s, t)
+    span = bottom(*(_derivative(term, steps, scale) for term, scale in zip((s, t), scales, strict=True)), scales)
     means = _means(s, t, steps)
     spans, loose = [span], [sp.S.Zero]
     for i in reversed(range(steps)):
@@ -139,6 +140,13 @@ def _weight(s: Term, t: Term) -> sp.Expr:
     return sp.Mul(*factors) / sp.sqrt(2 * sp.pi) ** (int(s.step) + int(t.step))
 
 
+def _squared_scales(s: Term, t: Term) -> tuple[Rational, Rational]:
+    """As numbers where they are, which is faster."""
+    squares = s.scale**2, t.scale**2
+    g, h = (FIELD(x) if x.is_Rational else symbol for x, symbol in zip(squares, (SCALE_U, SCALE_V), strict=True))
+    return g, h
+
+
 def _radicand(s: Term, t: Term, a: Rational, b: Rational, g: Rational, h: Rational) -> tuple[Rational, Rational]:
     """(p, q) of S, in any algebra: variances a, b and squared scales g, h."""
     if s.step and t.step:
@@ -181,13 +189,19 @@ def _to_expr(span: Span, s: Term, t: Term, at: sp.Expr = C) -> sp.Expr:
 
 def _coefficient(k: Rational, s: Term, t: Term) -> sp.Expr:
     """Factored, with p and q written out, in the field as long as possible: SymPy's expressions are a hundred times slower."""
-    squares = s.scale**2, t.scale**2
-    ring, (a, b, p, q, g, h) = FIELD.ring, FIELD.ring.gens
-    scales = [ring(x) if x.is_Rational else known for x, known in zip(squares, (g, h), strict=True)]
-    places = list(zip((p, q, g, h), (*_radicand(s, t, a, b, *scales), *scales), strict=True))
-    written = FIELD(k.numer.compose(places)) / FIELD(k.denom.compose(places))
-    values = dict(zip((FIELD.symbols[i] for i in (0, 1, 4, 5)), (A, B, *squares), strict=True))
+    p, q = (x.numer.quo_ground(x.denom.LC) for x in _radicand(s, t, VARIANCE_U, VARIANCE_V, *_squared_scales(s, t)))
+    written = FIELD(_written(k.numer, p, q)) / FIELD(_written(k.denom, p, q))
+    values = dict(zip((FIELD.symbols[i] for i in (0, 1, 4, 5)), (A, B, s.scale**2, t.scale**2), strict=True))
     return sp.factor(written.as_expr()).xreplace(values)
+
+
+def _written(polynomial: Rational, p: Rational, q: Rational) -> Rational:
+    """A polynomial with p and q replaced, each power of them taken once."""
+    ring = polynomial.ring
+    by_powers: dict[tuple[int, int], dict[tuple[int, ...], Rational]] = {}
+    for (i, j, m, n, *rest), k in polynomial.terms():
+        by_powers.setdefault((m, n), {})[(i, j, 0, 0, *rest)] = k
+    return sum((ring.from_dict(part) * p**m * q**n for (m, n), part in by_powers.items()), ring.zero)
 
 
 def _tidy(value: sp.Expr) -> sp.Expr:
