@@ -89,7 +89,7 @@ def _links(s: Term, t: Term) -> tuple[sp.Expr, ...]:
         return _polynomial_links(s, t)
     steps = max(s.power, t.power) + 1
     scales = _squared_scales(s, t)
-    span = bottom(*(_derivative(term, steps, scale) for term, scale in zip((s, t), scales, strict=True)), scales)
+    span = bottom(_derivative(s, steps, scales[0]), _derivative(t, steps, scales[1]), scales)
     means = _means(s, t, steps)
     spans, loose = [span], [sp.S.Zero]
     for i in reversed(range(steps)):
@@ -165,9 +165,22 @@ def _root_q(s: Term, t: Term) -> sp.Expr:
 
 
 def _constant(mean: sp.Expr, span: Span, s: Term, t: Term) -> sp.Expr:
-    """What the antiderivative lacks at c = 0; most often nothing."""
+    """What the antiderivative lacks at c = 0; most often nothing, as a point tells."""
+    symbols = sorted({*mean.free_symbols, *s.scale.free_symbols, *t.scale.free_symbols}, key=str)
+    point = {symbol: sp.Rational(37 + 4 * i, 41) for i, symbol in enumerate(symbols)}
+    p, q = _radicand(s, t, A, B, s.scale**2, t.scale**2)
+    values = [sp.sympify(x).subs(point) for x in (A, B, p, q, s.scale**2, t.scale**2)]
+    if all(value.is_Rational for value in values):
+        at = list(zip(FIELD.ring.gens, map(sp.QQ.from_sympy, values), strict=True))
+        known = (
+            sp.QQ.to_sympy(k.numer.evaluate(at) / k.denom.evaluate(at)) * values[2] ** sp.Rational(j, 2)
+            for (i, j, turn), k in span.items()
+            if i == 0 and turn == 0
+        )
+        gap = mean - _weight(s, t) * sp.Add(*known)
+        if abs(gap.evalf(30, subs=point)) < sp.Float("1e-24"):
+            return sp.S.Zero
     gap = mean - _to_expr(span, s, t, at=sp.S.Zero)
-    point = {symbol: sp.Rational(37 + 4 * i, 41) for i, symbol in enumerate(sorted(gap.free_symbols, key=str))}
     return sp.S.Zero if abs(gap.evalf(30, subs=point)) < sp.Float("1e-24") else sp.simplify(gap)
 
 
@@ -192,16 +205,21 @@ def _coefficient(k: Rational, s: Term, t: Term) -> sp.Expr:
     p, q = (x.numer.quo_ground(x.denom.LC) for x in _radicand(s, t, VARIANCE_U, VARIANCE_V, *_squared_scales(s, t)))
     written = FIELD(_written(k.numer, p, q)) / FIELD(_written(k.denom, p, q))
     values = dict(zip((FIELD.symbols[i] for i in (0, 1, 4, 5)), (A, B, s.scale**2, t.scale**2), strict=True))
-    return sp.factor(written.as_expr()).xreplace(values)
+    (content, above), (scale, below) = (part.factor_list() for part in (written.numer, written.denom))
+    powers = [f.as_expr() ** n for f, n in above] + [f.as_expr() ** -n for f, n in below]
+    return sp.Mul(sp.QQ.to_sympy(content / scale), *powers).xreplace(values)
 
 
 def _written(polynomial: Rational, p: Rational, q: Rational) -> Rational:
-    """A polynomial with p and q replaced, each power of them taken once."""
+    """A polynomial with p and q replaced, by Horner's rule in p."""
     ring = polynomial.ring
-    by_powers: dict[tuple[int, int], dict[tuple[int, ...], Rational]] = {}
+    by_power: dict[int, Rational] = {}
     for (i, j, m, n, *rest), k in polynomial.terms():
-        by_powers.setdefault((m, n), {})[(i, j, 0, 0, *rest)] = k
-    return sum((ring.from_dict(part) * p**m * q**n for (m, n), part in by_powers.items()), ring.zero)
+        by_power[m] = by_power.get(m, ring.zero) + ring.from_dict({(i, j, 0, 0, *rest): k}) * q**n
+    total = ring.zero
+    for m in reversed(range(max(by_power) + 1)):
+        total = total * p + by_power.get(m, ring.zero)
+    return total
 
 
 def _tidy(value: sp.Expr) -> sp.Expr:
