@@ -169,7 +169,7 @@ def _constant(mean: sp.Expr, span: Span, s: Term, t: Term) -> sp.Expr:
     symbols = sorted({*mean.free_symbols, *s.scale.free_symbols, *t.scale.free_symbols}, key=str)
     point = {symbol: sp.Rational(37 + 4 * i, 41) for i, symbol in enumerate(symbols)}
     p, q = _radicand(s, t, A, B, s.scale**2, t.scale**2)
-    values = [sp.sympify(x).subs(point) for x in (A, B, p, q, s.scale**2, t.scale**2)]
+    values = [x.subs(point) for x in (A, B, p, q, s.scale**2, t.scale**2)]
     if all(value.is_Rational for value in values):
         at = list(zip(FIELD.ring.gens, map(sp.QQ.from_sympy, values), strict=True))
         known = (
