@@ -48,11 +48,11 @@ MUTANTS = {
         "sp.Function(dual.name)(c, b, b)",
     ),
     "series: normalization": (
-        "gaussian/series.py",
+        "gaussian/hermite.py",
         "np.sqrt(k) * he[k - 1]) / np.sqrt(k + 1)",
         "np.sqrt(k) * he[k - 1]) / (k + 1)",
     ),
-    "tilt of the radicand": ("gaussian/price.py", "p = (1 + 2 * s.scale**2 * A) * (1", "p = (1 + s.scale**2 * A) * (1"),
+    "tilt of the radicand": ("gaussian/price.py", "return (1 + 2 * g * a) * (1", "return (1 + g * a) * (1"),
     "angle: root dropped": (
         "gaussian/price.py",
         "angle = sp.atan2(at * root_q, root) / root_q",

@@ -10,8 +10,9 @@ from typing import Any
 
 import sympy as sp
 
+from ntkc.gaussian.bounds import VARIANCES
 from ntkc.gaussian.price import Expectation
-from ntkc.gaussian.series import VARIANCES, Series
+from ntkc.gaussian.series import Series
 from ntkc.ir.layer import Layer
 from ntkc.ir.network import Network
 from ntkc.ir.recursion import Dual, Equation, Recursion, Step
@@ -83,7 +84,8 @@ def _expectation(dual: Dual) -> dict[str, Any]:
     law = dual.law
     found = {"name": dual.name, "f": str(law.f), "g": str(law.g)}
     if isinstance(law, Series):
-        return {**found, "terms": law.terms, "variances": list(VARIANCES), "bounds": list(law.bounds)}
+        apart = None if law.split is None else [{"rate": p.rate, "powers": list(p.powers)} for p in law.split]
+        return {**found, "terms": law.terms, "variances": list(VARIANCES), "bounds": list(law.bounds), "apart": apart}
     return {**found, "value": str(law.value), "chains": _chains(law)}
 
 

@@ -1,14 +1,18 @@
 """Closed forms against quadrature, textbook formulas and Price's theorem."""
 
+import time
+
 import mpmath as mp
 import numpy as np
 import pytest
 import sympy as sp
 
 from ntkc.checker import chains
+from ntkc.gaussian.bounds import VARIANCES
+from ntkc.gaussian.hermite import coefficients
 from ntkc.gaussian.moments import A, B, C, mean
 from ntkc.gaussian.price import Expectation, expectation
-from ntkc.gaussian.series import VARIANCES, coefficients, series
+from ntkc.gaussian.series import series
 from ntkc.gaussian.terms import NotClosed, Z
 from ntkc.vocabulary import scalar_functions
 
@@ -71,6 +75,15 @@ def test_a_broken_chain_is_found() -> None:
     assert any(not finding.ok for finding in _checked(wrong))
 
 
+@pytest.mark.parametrize("power", [2, 3])
+def test_derives_in_seconds(power: int) -> None:
+    """Of this process's own time: 0.5 and 1.1 s when written."""
+    f = Z**power * sp.erf(Z / 3)
+    start = time.process_time()
+    expectation(f, f)
+    assert time.process_time() - start < 4
+
+
 def test_textbook_formulas() -> None:
     a, b, c = 1.3, 0.6, 0.4
     theta = np.arccos(c / np.sqrt(a * b))
@@ -94,7 +107,7 @@ def test_what_does_not_close_says_so(f: sp.Expr) -> None:
         expectation(f, f)
 
 
-@pytest.mark.parametrize("name", ["tanh", "sigmoid", "softplus", "silu", "elu", "selu"])
+@pytest.mark.parametrize("name", ["tanh", "sigmoid", "softplus", "silu"])
 def test_series_bounds_are_honest(name: str) -> None:
     """At |rho| = 1 the series is E f^2 short of its tail; the bound covers it and quadrature agrees."""
     f = scalar_functions()[name].formula(Z)

@@ -1,5 +1,6 @@
 """What the reference computes with: tables, windows, and Gaussian expectations as functions of numbers."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,9 +8,11 @@ import mpmath as mp
 import numpy as np
 import sympy as sp
 
+from ntkc.gaussian.hermite import coefficients, projected, quadrature
+from ntkc.gaussian.kinks import Damped
 from ntkc.gaussian.moments import A, B, C
 from ntkc.gaussian.price import Expectation
-from ntkc.gaussian.series import Series, coefficients
+from ntkc.gaussian.series import Series
 from ntkc.ir.recursion import Dual
 
 
@@ -63,10 +66,37 @@ def _clamped(law: Expectation) -> sp.Expr:
 
 def _summed(law: Series, c: Any, a: Any, b: Any) -> Any:
     """The truncated series, with its coefficients to double precision: more digits would be beyond its own error."""
-    left, _ = coefficients(law.f, float(a), law.kinks, law.terms)
-    right, _ = coefficients(law.g, float(b), law.kinks, law.terms)
+    if c == a == b:
+        return mp.mpf(coefficients(law.f * law.g, float(a), law.kinks, 1)[0][0])
+    left, right = (coefficients(h, float(s), law.kinks, law.terms)[0] for h, s in ((law.f, a), (law.g, b)))
+    products, apart = left * right, 0.0
+    if law.split is not None:
+        p, q = law.split
+        x, w = quadrature(1.0)
+        kinked = (projected(w * h.values(np.sqrt(float(s)) * x), x, law.terms) for h, s in ((p, a), (q, b)))
+        products = products - np.prod(list(kinked), 0)
+        apart = _damped_pair(p, q, *map(float, (c, a, b)))
     rho = c / mp.sqrt(a * b) if a * b else mp.mpf(0)
-    return mp.fsum(mp.mpf(s * t) * rho**k for k, (s, t) in enumerate(zip(left, right, strict=True)))
+    return mp.fsum(mp.mpf(k) * rho**i for i, k in enumerate(products)) + apart
+
+
+def _damped_pair(p: Damped, q: Damped, c: float, a: float, b: float) -> float:
+    """E p(u) q(v) in polar coordinates: the radius by moments, the angle by quadrature over where u, v > 0."""
+    alpha, beta = 2 * p.rate, 2 * q.rate
+    gram = max(a * b - c**2, 0.0)
+    det = 1 + alpha * a + beta * b + alpha * beta * gram
+    a, b = (a + beta * gram) / det, (b + alpha * gram) / det
+    angle = np.arctan2(np.sqrt(gram / det), c / det)
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    width = (np.pi - angle) / 2
+    at = (angle - np.pi / 2) + width * (nodes + 1)
+    total = 0.0
+    for i, s in enumerate(p.powers):
+        for j, t in enumerate(q.powers):
+            radius = 2 ** ((i + j) / 2) * math.gamma((i + j) / 2 + 1)
+            around = np.sum(weights * np.cos(at) ** i * np.cos(at - angle) ** j) * width / (2 * np.pi)
+            total += s * t * a ** (i / 2) * b ** (j / 2) * radius * around
+    return float(total / np.sqrt(det))
 
 
 def ratio(x: Any, y: Any) -> Any:

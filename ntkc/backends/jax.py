@@ -13,7 +13,9 @@ from ntkc.backends.library import library
 from ntkc.backends.maps import map_parameters, position_maps
 from ntkc.backends.printer import text
 from ntkc.backends.tidy import rows, tidy
-from ntkc.gaussian.series import NODES, VARIANCES, Series
+from ntkc.gaussian.bounds import VARIANCES
+from ntkc.gaussian.hermite import NODES
+from ntkc.gaussian.series import Series
 from ntkc.gaussian.terms import Z
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.network import InputNode, Network
@@ -66,7 +68,7 @@ def _status(definition: Definition) -> str:
         return ""
     worst = max(definition.value.bounds)
     span = f"{VARIANCES[0]} to {VARIANCES[-1]}"
-    return f" (series of {definition.value.terms} terms, error <= {worst:.1e} for variances {span})"
+    return f" ({definition.value.method}, error <= {worst:.1e} for variances {span})"
 
 
 def _constants(program: Program) -> Iterator[str]:
@@ -124,7 +126,8 @@ def _definitions(program: Program) -> Iterator[str]:
             s = definition.value
             kinks = f"({''.join(text(k) + ', ' for k in s.kinks)})"
             f, g = (f"lambda z: {text(h.subs(Z, sp.Symbol('z', real=True)))} + 0 * z" for h in (s.f, s.g))
-            yield f"    return _series({f}, {g}, c, a, b, {s.terms}, {kinks})"
+            parts = "" if s.split is None else f", ({', '.join(f'({p.rate}, {p.powers})' for p in s.split)})"
+            yield f"    return _series({f}, {g}, c, a, b, {s.terms}, {kinks}{parts})"
         else:
             yield f"    return {text(definition.value)}"
 

@@ -5,6 +5,7 @@ coefficients are rational functions over `FIELD`, whose p and q stay symbols whi
 """
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, TypeAlias
 
 import sympy as sp
@@ -21,7 +22,7 @@ Span = dict[Key, Rational]
 
 def antiderivative(integrand: Span) -> Span:
     """An antiderivative in c."""
-    return add(_integral(key, k) for key, k in integrand.items())
+    return add(scale(_integral(key), k) for key, k in integrand.items())
 
 
 def add(parts: Iterable[Span]) -> Span:
@@ -37,22 +38,24 @@ def scale(part: Span, factor: Rational) -> Span:
     return {key: k * factor for key, k in part.items()}
 
 
-def _integral(key: Key, k: Rational) -> Span:
+@cache
+def _integral(key: Key) -> Span:
+    """Of c^i S^j T^t."""
     i, j, t = key
     if t:  # by parts; T' = 1/S
-        return add([{(i + 1, 0, 1): k / (i + 1)}, _integral((i + 1, -1, 0), -k / (i + 1))])
+        return add([{(i + 1, 0, 1): FIELD.one / (i + 1)}, scale(_integral((i + 1, -1, 0)), -FIELD.one / (i + 1))])
     if i == 1:  # d(S^(j+2)) = -q (j+2) c S^j dc
-        return {(0, j + 2, 0): -k / (Q * (j + 2))}
+        return {(0, j + 2, 0): -1 / (Q * (j + 2))}
     if i >= 2:  # c^2 = (p - S^2)/q
-        return add([_integral((i - 2, j, 0), k * P / Q), _integral((i - 2, j + 2, 0), -k / Q)])
-    return _power_of_root(j, k)
+        return add([scale(_integral((i - 2, j, 0)), P / Q), scale(_integral((i - 2, j + 2, 0)), -1 / Q)])
+    return _power_of_root(j)
 
 
-def _power_of_root(j: int, k: Rational) -> Span:
+def _power_of_root(j: int) -> Span:
     """Integral of S^j, j odd: d(c S^j) = (j+1) S^j - j p S^(j-2), read upwards or downwards."""
     if j == -1:
-        return {(0, 0, 1): k}
+        return {(0, 0, 1): FIELD.one}
     if j > 0:
-        return add([{(1, j, 0): k / (j + 1)}, _power_of_root(j - 2, k * j * P / (j + 1))])
+        return add([{(1, j, 0): FIELD.one / (j + 1)}, scale(_power_of_root(j - 2), j * P / (j + 1))])
     up = j + 2
-    return add([{(1, up, 0): -k / (up * P)}, _power_of_root(up, k * (up + 1) / (up * P))])
+    return add([{(1, up, 0): -1 / (up * P)}, scale(_power_of_root(up), (up + 1) / (up * P))])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from ntkc.gaussian.antiderivative import FIELD, SCALE_U, SCALE_V, VARIANCE_U, VARIANCE_V, Rational, Span, add, scale
+from ntkc.gaussian.antiderivative import FIELD, VARIANCE_U, VARIANCE_V, Rational, Span, add, scale
 from ntkc.gaussian.moments import A, B, C, isserlis, pairings
 from ntkc.gaussian.terms import NotClosed, Term
 
@@ -49,17 +49,17 @@ Side = int | Gauss
 """The order of a derivative of delta, or a polynomial against exp(-r^2 z^2)."""
 
 
-def bottom(first: Side, second: Side) -> Span:
-    """E of the two sides, by powers of c and S, without the weights of `price.weight`."""
+def bottom(first: Side, second: Side, scales: tuple[Rational, Rational]) -> Span:
+    """E of the two sides with their squared scales, by powers of c and S, without the weights of `price.weight`."""
     if isinstance(first, int) and isinstance(second, int):
         return _deltas(first, second)
     if isinstance(first, int) and not isinstance(second, int):
-        return _delta_and_gauss(first, second, VARIANCE_U, VARIANCE_V, SCALE_V)
+        return _delta_and_gauss(first, second, VARIANCE_U, VARIANCE_V, scales[1])
     if isinstance(second, int) and not isinstance(first, int):
-        return _delta_and_gauss(second, first, VARIANCE_V, VARIANCE_U, SCALE_U)
+        return _delta_and_gauss(second, first, VARIANCE_V, VARIANCE_U, scales[0])
     assert not isinstance(first, int)
     assert not isinstance(second, int)
-    return add(scale(_gauss(n, m), k * h) for k, n in first for h, m in second)
+    return add(scale(_gauss(n, m, *scales), k * h) for k, n in first for h, m in second)
 
 
 def slope(gauss: Gauss, squared_scale: Rational) -> Gauss:
@@ -82,8 +82,8 @@ def _deltas(i: int, j: int) -> Span:
     return scale(_moment(i, j, (-VARIANCE_V, FIELD.zero), (-VARIANCE_U, FIELD.zero)), FIELD.one * (-1) ** (i + j))
 
 
-def _gauss(n: int, m: int) -> Span:
-    alpha, beta = 2 * SCALE_U, 2 * SCALE_V
+def _gauss(n: int, m: int, g: Rational, h: Rational) -> Span:
+    alpha, beta = 2 * g, 2 * h
     uu = VARIANCE_U * (1 + beta * VARIANCE_V), -beta
     vv = VARIANCE_V * (1 + alpha * VARIANCE_U), -alpha
     return _moment(n, m, uu, vv)

@@ -11,7 +11,7 @@ from functools import cache
 
 import sympy as sp
 
-from ntkc.gaussian.antiderivative import FIELD, SCALE_U, SCALE_V, Rational, Span, antiderivative
+from ntkc.gaussian.antiderivative import FIELD, SCALE_U, SCALE_V, VARIANCE_U, VARIANCE_V, Rational, Span, antiderivative
 from ntkc.gaussian.elementary import Gauss, Side, bottom, exponentials, slope, tilt
 from ntkc.gaussian.exponential import gather
 from ntkc.gaussian.moments import A, B, C, mean_of_terms
@@ -88,7 +88,8 @@ def _links(s: Term, t: Term) -> tuple[sp.Expr, ...]:
     if _exponential(s) or _exponential(t):
         return _polynomial_links(s, t)
     steps = max(s.power, t.power) + 1
-    span = bottom(_derivative(s, steps, SCALE_U), _derivative(t, steps, SCALE_V))
+    scales = _squared_scales(s, t)
+    span = bottom(_derivative(s, steps, scales[0]), _derivative(t, steps, scales[1]), scales)
     means = _means(s, t, steps)
     spans, loose = [span], [sp.S.Zero]
     for i in reversed(range(steps)):
@@ -139,38 +140,86 @@ def _weight(s: Term, t: Term) -> sp.Expr:
     return sp.Mul(*factors) / sp.sqrt(2 * sp.pi) ** (int(s.step) + int(t.step))
 
 
-def _radicand(s: Term, t: Term) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
-    """(p, q, sqrt(q)) of S; the root carries the signs of the scales."""
+def _squared_scales(s: Term, t: Term) -> tuple[Rational, Rational]:
+    """As numbers where they are, which is faster."""
+    squares = s.scale**2, t.scale**2
+    g, h = (FIELD(x) if x.is_Rational else symbol for x, symbol in zip(squares, (SCALE_U, SCALE_V), strict=True))
+    return g, h
+
+
+def _radicand(s: Term, t: Term, a: Rational, b: Rational, g: Rational, h: Rational) -> tuple[Rational, Rational]:
+    """(p, q) of S, in any algebra: variances a, b and squared scales g, h."""
     if s.step and t.step:
-        return A * B, sp.S.One, sp.S.One
-    if s.step or t.step:
-        scale, own, other = (t.scale, B, A) if s.step else (s.scale, A, B)
-        return other * (1 + 2 * scale**2 * own), 2 * scale**2, sp.sqrt(2) * scale
-    p = (1 + 2 * s.scale**2 * A) * (1 + 2 * t.scale**2 * B)
-    return p, 4 * s.scale**2 * t.scale**2, 2 * s.scale * t.scale
+        return a * b, a**0
+    if s.step:
+        return a * (1 + 2 * h * b), 2 * h
+    if t.step:
+        return b * (1 + 2 * g * a), 2 * g
+    return (1 + 2 * g * a) * (1 + 2 * h * b), 4 * g * h
+
+
+def _root_q(s: Term, t: Term) -> sp.Expr:
+    """With the signs of the scales."""
+    scales = [term.scale for term in (s, t) if not term.step]
+    return sp.sqrt(2) ** len(scales) * sp.Mul(*scales)
 
 
 def _constant(mean: sp.Expr, span: Span, s: Term, t: Term) -> sp.Expr:
-    """What the antiderivative lacks at c = 0; most often nothing."""
+    """What the antiderivative lacks at c = 0; most often nothing, as a point tells."""
+    symbols = sorted({*mean.free_symbols, *s.scale.free_symbols, *t.scale.free_symbols}, key=str)
+    point = {symbol: sp.Rational(37 + 4 * i, 41) for i, symbol in enumerate(symbols)}
+    p, q = _radicand(s, t, A, B, s.scale**2, t.scale**2)
+    values = [x.subs(point) for x in (A, B, p, q, s.scale**2, t.scale**2)]
+    if all(value.is_Rational for value in values):
+        at = list(zip(FIELD.ring.gens, map(sp.QQ.from_sympy, values), strict=True))
+        known = (
+            sp.QQ.to_sympy(k.numer.evaluate(at) / k.denom.evaluate(at)) * values[2] ** sp.Rational(j, 2)
+            for (i, j, turn), k in span.items()
+            if i == 0 and turn == 0
+        )
+        gap = mean - _weight(s, t) * sp.Add(*known)
+        if abs(gap.evalf(30, subs=point)) < sp.Float("1e-24"):
+            return sp.S.Zero
     gap = mean - _to_expr(span, s, t, at=sp.S.Zero)
-    point = {symbol: sp.Rational(37 + 4 * i, 41) for i, symbol in enumerate(sorted(gap.free_symbols, key=str))}
     return sp.S.Zero if abs(gap.evalf(30, subs=point)) < sp.Float("1e-24") else sp.simplify(gap)
 
 
 def _to_expr(span: Span, s: Term, t: Term, at: sp.Expr = C) -> sp.Expr:
     """As an expression at c = at, T written with atan2(c sqrt(q), S), which keeps its digits where S is small."""
-    p, q, root_q = _radicand(s, t)
-    values = dict(zip(FIELD.symbols, (A, B, p, q, s.scale**2, t.scale**2), strict=True))
+    p, q = _radicand(s, t, A, B, s.scale**2, t.scale**2)
+    root_q = _root_q(s, t)
     root = sp.sqrt(p - q * at**2)
     angle = sp.atan2(at * root_q, root) / root_q
     weight = _weight(s, t)
     return sp.Add(
         *(
-            weight * sp.factor(k.as_expr().subs(values)) * at**i * root**j * angle**turn
+            weight * _coefficient(k, s, t) * at**i * root**j * angle**turn
             for (i, j, turn), k in span.items()
             if at != 0 or (i == 0 and turn == 0)
         )
     )
+
+
+def _coefficient(k: Rational, s: Term, t: Term) -> sp.Expr:
+    """Factored, with p and q written out, in the field as long as possible: SymPy's expressions are a hundred times slower."""
+    p, q = (x.numer.quo_ground(x.denom.LC) for x in _radicand(s, t, VARIANCE_U, VARIANCE_V, *_squared_scales(s, t)))
+    written = FIELD(_written(k.numer, p, q)) / FIELD(_written(k.denom, p, q))
+    values = dict(zip((FIELD.symbols[i] for i in (0, 1, 4, 5)), (A, B, s.scale**2, t.scale**2), strict=True))
+    (content, above), (scale, below) = (part.factor_list() for part in (written.numer, written.denom))
+    powers = [f.as_expr() ** n for f, n in above] + [f.as_expr() ** -n for f, n in below]
+    return sp.Mul(sp.QQ.to_sympy(content / scale), *powers).xreplace(values)
+
+
+def _written(polynomial: Rational, p: Rational, q: Rational) -> Rational:
+    """A polynomial with p and q replaced, by Horner's rule in p."""
+    ring = polynomial.ring
+    by_power: dict[int, Rational] = {}
+    for (i, j, m, n, *rest), k in polynomial.terms():
+        by_power[m] = by_power.get(m, ring.zero) + ring.from_dict({(i, j, 0, 0, *rest): k}) * q**n
+    total = ring.zero
+    for m in reversed(range(max(by_power) + 1)):
+        total = total * p + by_power.get(m, ring.zero)
+    return total
 
 
 def _tidy(value: sp.Expr) -> sp.Expr:

@@ -5,8 +5,8 @@ from types import MappingProxyType
 
 import sympy as sp
 
+from ntkc.gaussian.bounds import VARIANCES
 from ntkc.gaussian.price import Expectation
-from ntkc.gaussian.series import VARIANCES
 from ntkc.ir.recursion import Dual, Equation, Recursion, Step, equations
 
 NOTHING: Mapping[sp.Symbol, str] = MappingProxyType({})
@@ -42,7 +42,7 @@ def _dual(dual: Dual) -> str:
     if isinstance(law, Expectation):
         return f"{head}\n    = {law.value}"
     span = f"variances {VARIANCES[0]} to {VARIANCES[-1]}"
-    return f"{head}\n    = Hermite series of {law.terms} terms, error <= {max(law.bounds):.1e} for {span}"
+    return f"{head}\n    = {law.method}, error <= {max(law.bounds):.1e} for {span}"
 
 
 def _steps(steps: tuple[Step, ...], indent: str, demand: Mapping[sp.Symbol, str]) -> Iterator[str]:

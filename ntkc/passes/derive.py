@@ -11,7 +11,7 @@ from ntkc.deriving.memory import CROSS, FIRST, SECOND, Underivable
 from ntkc.deriving.rules import Rules
 from ntkc.deriving.tables import with_tables
 from ntkc.diagnostics import ArchError, Diagnostic
-from ntkc.gaussian.series import Unbounded
+from ntkc.gaussian.hermite import Unbounded
 from ntkc.gaussian.slope import Discontinuous
 from ntkc.ir.network import InputNode, Loop, Network
 from ntkc.ir.recursion import Equation, GivenArray, LoopStep, Output, PositionMap, Recursion, State, Step, at_second

@@ -3,7 +3,8 @@
 import sympy as sp
 
 from ntkc.diagnostics import Diagnostic
-from ntkc.gaussian.series import VARIANCES, Series
+from ntkc.gaussian.bounds import VARIANCES
+from ntkc.gaussian.series import Series
 from ntkc.ir.recursion import Recursion, equations
 
 NOTICEABLE = 1e-6
@@ -19,5 +20,6 @@ def warn(recursion: Recursion) -> tuple[Diagnostic, ...]:
                 label = f"its Hermite series has an error of at most {max(dual.law.bounds):.1e} for {span}"
                 message = f"`{dual.name}`, which this value needs, has no closed form"
                 help = "polynomials, exponentials, erf, and kinks at 0 times polynomials have one"
+                help += "; a series is good where the only kinks are at 0"
                 found.append(Diagnostic("loose-series", message, equation.span, label, help, severity="warning"))
     return tuple(found)

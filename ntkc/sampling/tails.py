@@ -4,7 +4,7 @@ import numpy as np
 import sympy as sp
 
 from ntkc.diagnostics import ArchError, Diagnostic
-from ntkc.gaussian.series import Unbounded, coefficients
+from ntkc.gaussian.hermite import Unbounded, coefficients
 from ntkc.gaussian.terms import Z
 from ntkc.ir.network import NonlinearNode
 from ntkc.sampling.formulas import Formulas

@@ -121,38 +121,72 @@ def _full(x, like, trailing):
     return jnp.broadcast_to(jnp.asarray(x, like.dtype), like.shape[like.ndim - trailing :])
 
 
-def _hermite(f, variance, terms, edges):
-    """E f(sqrt(a) x) He_k(x) / sqrt(k!) for k < terms, stacked in front; quadrature on 80 Gauss-Legendre nodes per piece."""
+def _hermite(functions, variance, terms, edges):
+    """For each function f, E f(sqrt(a) x) He_k(x) / sqrt(k!) for k < terms, stacked in front, by quadrature between the kinks on
+    80 Gauss-Legendre nodes per piece; the nodes are the same for all variances where no kink is but at 0."""
     root = _sqrt(variance)[..., None]
     x0, w0 = (jnp.asarray(v, root.dtype) for v in _LEGENDRE)
-    kinks = [jnp.clip(k / jnp.where(root > 0, root, 1), -13.0, 13.0) for k in edges]
-    ends = jnp.sort(
-        jnp.concatenate(
-            [jnp.broadcast_to(jnp.asarray(e, root.dtype), root.shape) for e in (-13.0, -5.0, -2.0, 0.0, 2.0, 5.0, 13.0)] + kinks,
-            -1,
-        ),
-        -1,
-    )
+    ends = jnp.asarray((-13.0, -5.0, -2.0, 0.0, 2.0, 5.0, 13.0), root.dtype)
+    if moving := [jnp.clip(k / jnp.where(root > 0, root, 1), -13.0, 13.0) for k in edges if k]:
+        ends = jnp.sort(jnp.concatenate([jnp.broadcast_to(ends, (*variance.shape, 7)), *moving], -1), -1)
     half, middle = (ends[..., 1:] - ends[..., :-1]) / 2, (ends[..., 1:] + ends[..., :-1]) / 2
-    x = (half[..., None] * x0 + middle[..., None]).reshape(*root.shape[:-1], -1)
+    x = (half[..., None] * x0 + middle[..., None]).reshape(*ends.shape[:-1], -1)
     w = (half[..., None] * w0).reshape(x.shape) * jnp.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
-    values = w * f(root * x)
+    values = [f(root * x) for f in functions]
 
     def next_order(pair, k):
         low, high = pair
-        return (high, (x * high - jnp.sqrt(k + 1) * low) / jnp.sqrt(k + 2)), jnp.sum(values * low, -1)
+        found = [jnp.sum(v * low, -1) for v in values] if moving else low
+        return (high, (x * high - jnp.sqrt(k + 1) * low) / jnp.sqrt(k + 2)), found
 
-    return lax.scan(next_order, (jnp.ones_like(x), x), jnp.arange(terms, dtype=x.dtype))[1]
+    found = lax.scan(next_order, (w, w * x), jnp.arange(terms, dtype=x.dtype))[1]
+    return found if moving else [jnp.moveaxis(jnp.matmul(v, found.T, precision="highest"), -1, 0) for v in values]
 
 
-def _series(f, g, c, a, b, terms, edges=()):
-    """E f(u) g(v) = sum over k < terms of f_k(a) g_k(b) rho^k, rho = c / sqrt(a b)."""
-    left, right = _hermite(f, a, terms, edges), _hermite(g, b, terms, edges)
+def _series(f, g, c, a, b, terms, edges=(), split=None):
+    """E f(u) g(v) = sum over k < terms of f_k(a) g_k(b) rho^k, rho = c / sqrt(a b); by quadrature where u = v. Where p, q with
+    the kinks of f, g are given, it is E p(u) q(v) and the sum of f_k g_k - p_k q_k."""
+    p, q = ([_damped(part)] for part in split) if split else ([], [])
+    left, right = _hermite([f, *p], a, terms, edges), _hermite([g, *q], b, terms, edges)
     m = _sqrt(a) * _sqrt(b)
     rho = jnp.clip(jnp.where(m > 0, c / jnp.where(m > 0, m, 1), 0), -1, 1)
-    return lax.fori_loop(
-        0, terms, lambda i, total: total * rho + left[terms - 1 - i] * right[terms - 1 - i], jnp.zeros_like(rho + m)
-    )
+
+    def add(i, total):
+        f_g, *p_q = (s[terms - 1 - i] * t[terms - 1 - i] for s, t in zip(left, right, strict=True))
+        return total * rho + f_g - sum(p_q)
+
+    total = lax.fori_loop(0, terms, add, jnp.zeros_like(rho + m))
+    total += _damped_pair(*split, c, a, b) if split else 0
+    (exact,) = _hermite([lambda z: f(z) * g(z)], a, 1, edges)
+    return total + lax.stop_gradient(jnp.where((c == a) & (a == b), exact[0] - total, 0))
+
+
+def _damped(part):
+    """p(z) = exp(-s z^2) (p_0 + p_1 z + ...) for z > 0, else 0, from (s, (p_0, p_1, ...))."""
+    rate, powers = part
+    return lambda z: jnp.where(z > 0, jnp.exp(-rate * z * z) * jnp.polyval(jnp.asarray(powers[::-1], z.dtype), z), 0)
+
+
+def _damped_pair(p, q, c, a, b):
+    """E p(u) q(v) of two such functions: the exponentials are moved into the covariance, and the powers of u and v over u, v > 0
+    lowered by Stein's lemma, E u h(u, v) = a E dh/du + c E dh/dv, down to E H(u) H(v) and to densities at 0."""
+    gram = _gram_root(c, a, b)
+    alpha, beta = 2 * p[0], 2 * q[0]
+    det = 1 + alpha * a + beta * b + alpha * beta * gram**2
+    a, b, c, gram = (a + beta * gram**2) / det, (b + alpha * gram**2) / det, c / det, gram / jnp.sqrt(det)
+    root_a, root_b = _sqrt(a), _sqrt(b)
+    up = [math.gamma((k + 1) / 2) * 2 ** (k / 2) / math.sqrt(8) / math.pi for k in range(max(len(p[1]), len(q[1])))]
+    at_u = [k * _ratio(gram, root_a) ** j * root_a for j, k in enumerate(up)]  # a E delta(u) v^j H(v)
+    at_v = [k * _ratio(gram, root_b) ** i * _ratio(c, root_b) for i, k in enumerate(up)]  # c E u^i H(u) delta(v)
+    rows = {(0, 0): (math.pi / 2 + _atan2(c, gram)) / (2 * math.pi)}
+    for j in range(1, len(q[1])):
+        below = (j - 1) * rows[0, j - 2] * b if j > 1 else root_b * up[0]
+        rows[0, j] = below + up[j - 1] * _ratio(gram, root_a) ** (j - 1) * _ratio(c, root_a)
+    for i in range(1, len(p[1])):
+        for j in range(len(q[1])):
+            below = a * (i - 1) * rows[i - 2, j] if i > 1 else at_u[j]
+            rows[i, j] = below + (c * j * rows[i - 1, j - 1] if j else at_v[i - 1])
+    return sum(s * t * rows[i, j] for i, s in enumerate(p[1]) for j, t in enumerate(q[1]) if s * t) / jnp.sqrt(det)
 
 
 def _repeat(count, body, state):

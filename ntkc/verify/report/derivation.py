@@ -4,9 +4,10 @@ import dataclasses
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 
+from ntkc.gaussian.bounds import VARIANCES
 from ntkc.gaussian.moments import A, B, C
 from ntkc.gaussian.price import Chain, Expectation
-from ntkc.gaussian.series import VARIANCES, Series
+from ntkc.gaussian.series import Series
 from ntkc.gaussian.terms import Z
 from ntkc.ir.recursion import Dual, Equation, LoopStep, Output, PositionMap, Recursion, Step
 from ntkc.verify.report.html import Child, details, section, table, tag
