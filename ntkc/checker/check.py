@@ -111,7 +111,7 @@ class Checker:
                 yield from self._loop(step, known)
                 continue
             claim = f"{step['symbol']} = {step['value']}, by {step['rule']}"
-            yield self._compared(claim, step["value"], tuple(step["moment"]), known, step["premises"])
+            yield self._compared(claim, step["value"], tuple(step["moment"]), known, step["premises"], by_rule=True)
             known |= self._names(step["symbol"])
 
     def _loop(self, step: dict[str, Any], known: set[str]) -> Iterator[Finding]:
@@ -155,14 +155,16 @@ class Checker:
         """A moment at x stands for the same at x'."""
         return {symbol, f"{symbol[:-2]}_2"} if symbol.endswith("_1") else {symbol}
 
-    def _compared(self, claim: str, text: str, key: Any, known: set[str], premises: Any = (), mean: bool = False) -> Finding:
+    def _compared(
+        self, claim: str, text: str, key: Any, known: set[str], premises: Any = (), mean: bool = False, by_rule: bool = False
+    ) -> Finding:
         value = self.read(text)
         unknown = sorted(s.name for s in value.free_symbols if s.name not in known and not s.name.startswith("given_"))
         if unknown:
             return Finding(claim, "FAILED", f"it reads {unknown[0]}, which is not known yet")
         try:
             reasons = [discharged(premise, self.statement, key) for premise in premises]
-            values = self._candidates(key, bool(premises) or "by " in claim, mean)
+            values = self._candidates(key, by_rule, mean)
             status = next((found for v in values if (found := self.equal(value, v))), "")
         except Unknown as error:
             return Finding(claim, "UNKNOWN", str(error))
