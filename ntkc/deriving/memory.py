@@ -22,10 +22,10 @@ Finding: TypeAlias = tuple[sp.Expr, str, tuple[str, ...]]
 
 class Underivable(Exception):
     """No rule applies; names the node that is at fault, and the loop whose turns are correlated in a way that its states do not
-    tell, if it is that."""
+    tell, if it is that; `help` is a cure of its own."""
 
-    def __init__(self, node: int, reason: str, loop: int | None = None) -> None:
-        self.node, self.reason, self.loop = node, reason, loop
+    def __init__(self, node: int, reason: str, loop: int | None = None, help: str = "") -> None:
+        self.node, self.reason, self.loop, self.help = node, reason, loop, help
         super().__init__(reason)
 
 
@@ -83,6 +83,7 @@ class Memory(ABC):
 
     def _data(self, p: int, q: int, side: str) -> sp.Expr:
         if (p, q) not in self.data and (q, p) not in self.data:
+            self._need_alike(p, q)
             names = [self.network.nodes[i].name for i in dict.fromkeys((p, q))]  # type: ignore[union-attr]
             stem = "C_" + "_".join(names) if len(self._inputs()) > 1 else "C"
             symbols = (
@@ -94,6 +95,13 @@ class Memory(ABC):
                 swapped = sp.Symbol(f"{stem}_t", real=True), *symbols[1:]
                 self.data[q, p] = Data(self.network.nodes[q], self.network.nodes[p], swapped)  # type: ignore[arg-type]
         return self.data[p, q].symbols[(CROSS, FIRST, SECOND).index(side)]
+
+    def _need_alike(self, p: int, q: int) -> None:
+        """The emitted code takes second moments between inputs of equal shape."""
+        sizes = {self.network.grids[i] for i in (p, q)}
+        if len(sizes) > 1 and not any(None in grid for grid in sizes):
+            help = "declare both inputs with the same positions; shorter sequences come padded, with a mask"
+            raise Underivable(q, "the same weights read another input, which has other positions", help=help)
 
     def _inputs(self) -> list[InputNode]:
         return [node for node in self.network.nodes if isinstance(node, InputNode)]

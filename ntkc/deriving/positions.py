@@ -19,13 +19,21 @@ class Positions(Masks):
     def _pooled(self, p: int, q: int) -> bool:
         """Whether a moment of x with itself needs pairs of different positions of what stands before."""
         nodes = [self.network.nodes[i] for i in (p, q)]
-        geometries = [self._geometry(n) for n in nodes if isinstance(n, PositionalNode)]
-        if len(geometries) == 2 and isinstance(geometries[0], Select) and geometries[0] == geometries[1] and not self._ends(p):
+        if all(isinstance(n, PositionalNode) for n in nodes) and self._selects_alike(p, q):
             return False
         return any(isinstance(n, PositionalNode | MixingNode) for n in nodes) and bool(self.sources[p] & self.sources[q])
 
     def _geometry(self, node: PositionalNode) -> Linear:
         return node.layer.geometry(self.network.grids[node.operand])
+
+    def _selects_alike(self, p: int, q: int) -> bool:
+        """Whether two nodes take the same positions of the same grid."""
+        left, right = self.network.nodes[p], self.network.nodes[q]
+        assert isinstance(left, PositionalNode)
+        assert isinstance(right, PositionalNode)
+        geometry = self._geometry(left)
+        same = geometry == self._geometry(right) and self.network.grids[left.operand] == self.network.grids[right.operand]
+        return same and isinstance(geometry, Select) and not self._ends(p)
 
     def _ends(self, p: int) -> bool:
         """Whether a node takes the last position that is present, which depends on the sample."""
@@ -70,11 +78,10 @@ class Positions(Masks):
         left, right = self.network.nodes[p], self.network.nodes[q]
         assert isinstance(left, PositionalNode)
         assert isinstance(right, PositionalNode)
-        geometry = self._geometry(left)
         if moment == 0:
             return moment
-        if isinstance(geometry, Select) and geometry == self._geometry(right) and not self._ends(p):
-            return sp.Function(self._map(geometry, "select", left.operand))(moment)
+        if self._selects_alike(p, q):
+            return sp.Function(self._map(self._geometry(left), "select", left.operand))(moment)
         return self._moved(q, self._moved(p, moment, "left"), "right")
 
     def _moved(self, p: int, moment: sp.Expr, end: str, side: str = "") -> sp.Expr:
