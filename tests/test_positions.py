@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from ntkc import Compilation, compile_source
+from ntkc.ir.sinusoids import BASE, Sinusoids
+from ntkc.layers.positional import _sinusoids
 from ntkc.source import Source
 
 IMAGE, SEQUENCE = "input x: image(4, 3, 2)\n", "input x: sequence(5, 3)\n"
@@ -67,6 +69,9 @@ NETWORKS = {
     "graph": GRAPH + "h = x |> aggregate(A) |> dense(W_std=1.3, b_std=0.2) |> relu\n"
     "output h |> aggregate(A) |> dense |> erf |> global_avg_pool |> dense",
     "graph_with_flatten": GRAPH + "output dense(x, W_std=1.3) |> relu |> aggregate(A) |> flatten |> dense",
+    "sinusoids": SEQUENCE + "output dense(x) |> positional(kind=fixed, std=1.3) |> dense |> relu |> flatten |> dense",
+    "sinusoids_twice": SEQUENCE + "h = relu(dense(x)) |> positional(kind=fixed) |> layer_norm |> dense |> positional(kind=fixed)\n"
+    "output h |> dense |> relu |> global_avg_pool |> dense",
     "tokens": "input t: tokens(6, 4)\nh = t |> embedding(std=1.2) |> conv(3, b_std=0.1) |> relu\noutput h |> global_avg_pool |> dense",
     "tokens_and_numbers": "input t: tokens(5, 3)\n" + SEQUENCE + "layer E = embedding()\n"
     "output relu(E(t) + E(reverse(t)) + dense(x)) |> global_avg_pool |> dense",
@@ -94,6 +99,30 @@ def _z(samples: np.ndarray, expected: np.ndarray) -> float:
     error = samples.std(0, ddof=1) / np.sqrt(len(samples))
     gap = np.maximum(np.abs(samples.mean(0) - expected) - 0.01 * np.abs(expected).max(), 0)
     return float(np.sqrt(np.mean((gap / error) ** 2)))
+
+
+def test_sinusoids_of_a_finite_network_converge() -> None:
+    errors: list[float] = []
+    for width in (31, 256, 2048, 16384):
+        e = np.asarray(_sinusoids(None, "", np.zeros((1, 9, width)), 1.0, BASE))
+        found = Sinusoids(9, 9)
+        gaps = (
+            e @ e.T / width - np.array(found.moments(), float)[abs(np.arange(9)[:, None] - np.arange(9))],
+            e.mean(1) - np.array(found.means(), float),
+        )
+        errors.append(max(float(abs(gap).max()) for gap in gaps))
+    assert errors[0] < 0.1
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 1e-3
+
+
+def test_sinusoids_in_the_sampled_limit() -> None:
+    body = "output relu(dense(x)) |> positional(kind=fixed, std=1.3) |> layer_norm |> dense |> erf |> flatten |> dense"
+    net, x = _compile(SEQUENCE + body), np.random.default_rng(0).normal(size=(2, 5, 3))
+    exact, sampled = net.kernel(x), net.sampled(x, samples=4096)
+    for kind in ("nngp", "ntk"):
+        gap, error = getattr(sampled, kind) - getattr(exact, kind), getattr(sampled, f"{kind}_error")
+        assert np.abs(gap / error).max() < 4
 
 
 @pytest.mark.parametrize("name", NETWORKS)

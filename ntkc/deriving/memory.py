@@ -12,6 +12,7 @@ from ntkc.ir.geometry import Geometry, Grid
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.network import InputNode, Law, MixingNode, Network, PositionalNode
 from ntkc.ir.recursion import Data, Dual, Equation, State
+from ntkc.ir.sinusoids import Sinusoids
 
 CROSS, FIRST, SECOND = "12", "1", "2"
 SUFFIX = {CROSS: "", FIRST: "_1", SECOND: "_2"}
@@ -49,12 +50,12 @@ class Memory(ABC):
         self.data: dict[tuple[int, int], Data] = {}
         self._memo: dict[Key, sp.Expr] = {}
         self._labels: dict[str, Key] = {}
-        self.maps: dict[tuple[Geometry | MixingMatrix, Grid], str] = {}
+        self.maps: dict[tuple[Geometry | MixingMatrix | Sinusoids, Grid], str] = {}
         self.slow: set[int] = set()
         """Scans with moments between different steps of what is carried and what is not."""
         self._splits: dict[sp.Expr, tuple[sp.Expr, sp.Expr]] = {}
 
-    def _map(self, geometry: Geometry | MixingMatrix, stem: str, operand: int) -> str:
+    def _map(self, geometry: Geometry | MixingMatrix | Sinusoids, stem: str, operand: int) -> str:
         """The name of a map over positions."""
         return self.maps.setdefault((geometry, self.network.grids[operand]), f"{stem}{len(self.maps)}")
 

@@ -6,8 +6,9 @@ from ntkc.deriving.masks import Masks
 from ntkc.deriving.memory import CROSS, FIRST, SECOND, Finding, Underivable, ends
 from ntkc.ir.geometry import Geometry, Given, GlobalPool, Linear, Pool, Select, Start
 from ntkc.ir.layer import Moments
-from ntkc.ir.network import MapNode, MixingNode, PositionalNode, WeightedNode
+from ntkc.ir.network import Law, MapNode, MixingNode, PositionalNode, VectorNode, WeightedNode
 from ntkc.ir.recursion import SAME, flat_mean, given_symbol, matching, own_table, zeros
+from ntkc.ir.sinusoids import Sinusoids
 
 STEMS: dict[type[Geometry], str] = {GlobalPool: "global_pool", Pool: "pool", Select: "select", Start: "start", Given: "aggregate"}
 ENDS = {"left": FIRST, "right": SECOND}
@@ -59,12 +60,35 @@ class Positions(Masks):
         read = self.masked(moment, left.operand, right.operand, side)
         return sp.Function(self._map(windows[0], "window", left.operand))(read)
 
-    def _vector(self, p: int, variance: sp.Expr, side: str) -> sp.Expr:
+    def _vector(self, p: int, q: int, variance: sp.Expr, side: str) -> sp.Expr:
         grid = self.network.grids[p]
+        if variance == 0:
+            return variance
+        if self.network.laws[p] is not Law.GAUSSIAN:
+            return self._encoded(p, q, side)
         if side != CROSS or not grid:
             return variance
         start = self._data(*self._any_input(), side)
         return matching(variance + zeros(start, *map(sp.Integer, grid + grid)))
+
+    def _encoded(self, p: int, q: int, side: str) -> sp.Expr:
+        """E e_p e_q' of sinusoids times their amplitudes; those of one layer are those of another."""
+        left, right = self.network.nodes[p], self.network.nodes[q]
+        assert isinstance(left, VectorNode)
+        assert isinstance(right, VectorNode)
+        scale = left.layer.amplitude() * right.layer.amplitude()
+        if side != CROSS:
+            return scale / 2
+        sizes = [int(self.network.grids[i][0] or 0) for i in (p, q)]
+        name = self._map(Sinusoids(*sizes), "encoding", p)
+        return scale * sp.Function(name)(self._data(*self._any_input(), side))
+
+    def _encoded_mean(self, p: int, side: str) -> sp.Expr:
+        node = self.network.nodes[p]
+        assert isinstance(node, VectorNode)
+        size = int(self.network.grids[p][0] or 0)
+        name = self._map(Sinusoids(size, size), "encoding", p)
+        return node.layer.amplitude() * sp.Function(f"{name}_alone")(self._data(*self._any_input(), side))
 
     def _fresh(self, p: int, value: sp.Expr, side: str) -> sp.Expr:
         """Weights made inside a scan are others at each step: only matching positions are correlated."""

@@ -198,7 +198,16 @@ class Positional(Layer):
 
 @dataclass(frozen=True)
 class Vector(Layer):
-    """A trained Gaussian vector for each position, added to the value."""
+    """A vector for each position, added to the value: trained Gaussian ones, or fixed sinusoids of that amplitude."""
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the vectors are sinusoids."""
+        return False
+
+    def amplitude(self) -> sp.Expr:
+        """What sinusoids are multiplied by."""
+        return sp.S.Zero
 
     @abstractmethod
     def variance(self) -> sp.Expr:
