@@ -77,6 +77,9 @@ NETWORKS = {
     "output relu(E(t) + E(reverse(t)) + dense(x)) |> global_avg_pool |> dense",
     "standard_positional": "option parameterization = standard\n" + SEQUENCE + "h = x |> dense(width=256) |> positional(std=0.5)\n"
     "output h |> erf |> flatten |> dense",
+    "standard_attention": "option parameterization = standard\n" + SEQUENCE + "h = dense(x, width=100) |> relu\n"
+    "output h |> attention(tied_query_key=true, value_std=1.2, out_std=0.8, b_std=0.3, width=256) |> erf |> flatten\n"
+    "|> dense(parameterization=ntk)",
     "standard_embedding": "option parameterization = standard\ninput t: tokens(6, 4)\n"
     "output t |> embedding(std=0.7, width=256) |> erf |> flatten |> dense",
 }  # fmt: skip

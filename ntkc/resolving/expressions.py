@@ -158,7 +158,7 @@ class Expressions(Indexing):
                 layer = self.builder.parameterized(layer, self.standard, call.span)
                 return self.builder.vector(layer, self.fresh_weight(call.function.id), value, call.span)
             case Mixing():
-                layer = self.builder.parameterized(layer, self.standard, call.span)
+                layer = self.builder.with_widths(layer, value, self.standard, call.span)
                 return self.builder.mixing(layer, self.fresh_weight(call.function.id), value, call.span)
         assert isinstance(layer, Weighted)  # a layer is one of these
         weight = self.fresh_weight(call.function.id)
