@@ -56,6 +56,10 @@ class Layer(ABC):
         """Why these arguments make no sense together, or nothing."""
         return ""
 
+    def bounded(self) -> tuple[tuple[str, sp.Expr, sp.Interval], ...]:
+        """Arguments, by name, that must lie in an interval whatever the hyperparameters are."""
+        return ()
+
     def unclosed(self) -> str:
         """Why its expectation has no closed form, so that it can only be sampled, or nothing."""
         return ""
