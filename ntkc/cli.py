@@ -205,9 +205,9 @@ def eval_command(
     if digits is not None:
         _print_digits(compilation.with_masks() if "mask" in given else compilation, sides, get, digits)
         return
+    if compilation.derived is None:
+        options = {"seed": seed} | ({} if sampled is None else {"samples": sampled})
     try:
-        if compilation.derived is None:
-            options = {"seed": seed} | ({} if sampled is None else {"samples": sampled})
         found = compilation.kernel(sides[0].inputs, sides[1].inputs if len(sides) > 1 else None, get=kinds, **options, **given)
     except (ValueError, TypeError) as error:
         raise InputError("bad-samples", str(error)) from error
@@ -217,7 +217,11 @@ def eval_command(
             np.savez(output, **arrays)  # type: ignore[arg-type]
     if as_json:
         click.echo(json.dumps({"ok": True, **{kind: values.tolist() for kind, values in arrays.items()}}))
-        return
+    else:
+        _print_summary(arrays, found)
+
+
+def _print_summary(arrays: dict[str, np.ndarray], found: object) -> None:
     for kind, values in arrays.items():
         click.echo(f"{kind}: shape {values.shape}, {values.dtype}, from {values.min():.6g} to {values.max():.6g}")
     if isinstance(found, Sampled):

@@ -30,7 +30,8 @@ ALLOWED = {
     "pipeline": "sampling backends diagnostics ir passes source",
     "verify": "backends diagnostics gaussian ir passes pipeline",
     "demo": "files ir pipeline verify",
-    "cli": "sampling backends demo diagnostics files ir lowering passes pipeline verify",
+    "samples": "diagnostics files ir",
+    "cli": "samples sampling backends demo diagnostics files ir lowering passes pipeline verify",
     "__init__": "diagnostics pipeline",
 }
 """What each file or folder may import; `layers` reads the finite-width helpers of `backends/prelude`."""
