@@ -53,6 +53,8 @@ NETWORKS = {
     "siamese": TWO + "u = x |> W |> relu |> global_avg_pool |> U\nv = y |> W |> relu |> global_avg_pool |> U\noutput relu(u - v) |> dense",
     "rnn": SEQUENCE + "layer W = dense(W_std=1.2, b_std=0.2)\nlayer U = dense()\n"
     "hs = scan u in x, h = 0 { h = erf(W(h) + U(u)) }\noutput hs |> global_avg_pool |> dense",
+    "lagged_rnn": SEQUENCE + "layer W = dense(W_std=1.2)\nlayer U = dense()\n"
+    "hs = scan u in x, h = 0, p = 0 {\nn = erf(W(h) + 0.7 * W(p) + U(u))\np = h\nh = n\n}\noutput hs |> global_avg_pool |> dense",
     "rnn_untied": SEQUENCE + "hs = scan u in x, h = 0 { h = relu(dense(h) + dense(u, b_std=0.2)) }\noutput hs |> flatten |> dense",
     "leaky_rnn": SEQUENCE + "layer W = dense(W_std=1.6)\nlayer U = dense(W_std=1.5)\n"
     "hs = scan u in x, h = 0 { h = 0.3 * h + 0.7 * relu(W(h) + U(u)) }\noutput hs |> last |> dense",
