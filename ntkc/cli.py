@@ -17,22 +17,19 @@ from ntkc.certificate import certificate
 from ntkc.checker.check import NoCertificate, prove
 from ntkc.demo import run_demo
 from ntkc.diagnostics import ArchError
-from ntkc.files import Unwritable, writing
+from ntkc.files import InputError, writing
 from ntkc.ir.show import latex, text
 from ntkc.lowering.forms import Forms
 from ntkc.passes.format import format_file
 from ntkc.passes.parse import parse
 from ntkc.passes.read import read
 from ntkc.pipeline import Compilation, compile_source
+from ntkc.samples import Samples, call_options, read_samples
 from ntkc.sampling.sampled import Sampled
 from ntkc.verify.report.page import Run, page
 from ntkc.verify.verify import BUDGET, Report, Row, verify
 
 _KINDS = ("nngp", "ntk", "nngp_error", "ntk_error")
-
-
-class InputError(Exception):
-    """Data handed to a command is at fault."""
 
 
 def _guarded(command: Callable[..., None]) -> Callable[..., None]:
@@ -48,8 +45,11 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
             else:
                 click.echo(str(error), err=True)
             sys.exit(1)
-        except (InputError, Unwritable) as error:
-            click.echo(str(error), err=True)
+        except InputError as error:
+            if kwargs.get("as_json"):
+                click.echo(json.dumps({"ok": False, "diagnostics": [error.record()]}))
+            else:
+                click.echo(str(error), err=True)
             sys.exit(1)
 
     return guarded
@@ -105,7 +105,7 @@ def fmt(file: Path, write: bool, only_check: bool) -> None:
     source = read(file)
     formatted = format_file(parse(source))
     if only_check and formatted != source.text:
-        raise InputError(f"{file}: not in the canonical form; run `ntkc fmt --write {file}`")
+        raise InputError("not-canonical", f"{file}: not in the canonical form; run `ntkc fmt --write {file}`")
     if write:
         with writing(file):
             file.write_text(formatted, encoding="utf-8")
@@ -207,6 +207,7 @@ def build(compilation: Compilation, output: Path | None) -> None:
 @click.option("--sampled", type=click.IntRange(16), metavar="N", help="Monte Carlo over N slices, with standard errors.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of the slices.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="An .npz file; a summary is printed otherwise.")
+@click.option("--json", "as_json", is_flag=True, help="The kernels, or what is wrong, as JSON.")
 def eval_command(
     compilation: Compilation,
     x1: Path,
@@ -217,28 +218,38 @@ def eval_command(
     sampled: int | None,
     seed: int,
     output: Path | None,
+    as_json: bool,
 ) -> None:
-    """Evaluate the kernels at the rows of the .npy files X1 and X2."""
+    """Evaluate the kernels at the rows of the .npy files X1 and X2, or of .npz files with an array for each input, adjacency and
+    mask (`mask_NAME`)."""
     kinds = tuple(get.split(","))
     if unknown := [kind for kind in kinds if kind not in ("nngp", "ntk")]:
         raise click.UsageError(f"--get takes nngp, ntk or nngp,ntk; got {unknown[0]!r}")
-    a, b = _array(x1), None if x2 is None else _array(x2)
+    sides = [read_samples(path, compilation.network) for path in (x1, x2) if path is not None]
+    given = call_options(sides)
     options: dict[str, Any] = {"precision": precision}
     if digits is not None and sampled is not None:
         raise click.UsageError("--digits is of what was derived, --sampled of what is drawn: give one")
     if digits is not None:
-        _print_digits(compilation, a, b, get, digits)
+        _print_digits(compilation.with_masks() if "mask" in given else compilation, sides, get, digits)
         return
+    if compilation.derived is None:
+        options = {"seed": seed} | ({} if sampled is None else {"samples": sampled})
     try:
-        if compilation.derived is None:
-            options = {"seed": seed} | ({} if sampled is None else {"samples": sampled})
-        found = compilation.kernel(a, b, get=kinds, **options)
+        found = compilation.kernel(sides[0].inputs, sides[1].inputs if len(sides) > 1 else None, get=kinds, **options, **given)
     except (ValueError, TypeError) as error:
-        raise InputError(f"error: {error}") from error
+        raise InputError("bad-samples", str(error)) from error
     arrays = {kind: np.asarray(v) for kind in _KINDS if (v := getattr(found, kind, None)) is not None}
     if output is not None:
         with writing(output):
             np.savez(output, **arrays)  # type: ignore[arg-type]
+    if as_json:
+        click.echo(json.dumps({"ok": True, **{kind: values.tolist() for kind, values in arrays.items()}}))
+    else:
+        _print_summary(arrays, found)
+
+
+def _print_summary(arrays: dict[str, np.ndarray], found: object) -> None:
     for kind, values in arrays.items():
         click.echo(f"{kind}: shape {values.shape}, {values.dtype}, from {values.min():.6g} to {values.max():.6g}")
     if isinstance(found, Sampled):
@@ -246,22 +257,15 @@ def eval_command(
         click.echo(f"sampled, {found.samples} slices, standard error at most: {errors}")
 
 
-def _print_digits(compilation: Compilation, a: np.ndarray, b: np.ndarray | None, get: str, digits: int) -> None:
-    for i, row in enumerate(a):
-        for j, column in enumerate(a if b is None else b):
-            left = [row]
-            right = left if b is None and i == j else [column]
-            values = evaluate(compilation.recursion, left, right, digits)
+def _print_digits(compilation: Compilation, sides: list[Samples], get: str, digits: int) -> None:
+    recursion = compilation.recursion
+    rows, *others = ([side.row(i, recursion.givens) for i in range(len(side.inputs[0]))] for side in sides)
+    for i, row in enumerate(rows):
+        for j, column in enumerate(others[0] if others else rows):
+            values = evaluate(recursion, row, column, digits)
             for kind in get.split(","):
                 for name, value in getattr(values, kind).items():
                     click.echo(f"{kind}{f'.{name}' if name else ''}[{i},{j}] = {value}")
-
-
-def _array(path: Path) -> np.ndarray:
-    try:
-        return np.asarray(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"error: {path} is not a readable .npy file: {error}") from error
 
 
 @main.command()

@@ -32,7 +32,8 @@ ALLOWED = {
     "checker": "",
     "verify": "backends certificate checker diagnostics gaussian ir passes pipeline",
     "demo": "files ir pipeline verify",
-    "cli": "certificate checker sampling backends demo diagnostics files ir lowering passes pipeline verify",
+    "samples": "diagnostics files ir",
+    "cli": "certificate checker samples sampling backends demo diagnostics files ir lowering passes pipeline verify",
     "__init__": "diagnostics pipeline",
 }
 """What each file or folder may import; `layers` reads the finite-width helpers of `backends/prelude`."""

@@ -93,6 +93,61 @@ def test_eval(tmp_path: Path) -> None:
     assert run("eval", RELU, str(tmp_path / "junk.npy"))[0] == 1
 
 
+SIAMESE = """arch net {
+    input x: graph(4, 2) with A
+    input y: sequence(4, 2)
+    layer W = dense()
+    output relu(W(aggregate(x, A)) + W(y)) |> global_avg_pool |> dense
+}
+"""
+
+
+def test_eval_of_inputs_by_name(tmp_path: Path) -> None:
+    file, one, two = (tmp_path / name for name in ("net.arch", "a.npz", "b.npz"))
+    file.write_text(SIAMESE)
+    draw = np.random.default_rng(0).normal
+    sides = [{"y": draw(size=(n, 4, 2)), "x": draw(size=(n, 4, 2)), "A": abs(draw(size=(4, 4)))} for n in (3, 2)]
+    masks = np.arange(4) < np.array([[4], [2], [3]]), None
+    np.savez(one, **sides[0], mask_y=masks[0])
+    np.savez(two, **sides[1])
+    net = load(file)
+    x1, x2 = ({name: side[name] for name in ("y", "x")} for side in sides)
+    expected = net.kernel(x1, x2, A=(sides[0]["A"], sides[1]["A"]), mask={"y": masks})
+    status, output = run("eval", str(file), str(one), str(two), "--json")
+    assert status == 0
+    np.testing.assert_allclose(json.loads(output)["ntk"], expected.ntk, rtol=1e-14)
+    lines = run("eval", str(file), str(one), str(two), "--digits", "20", "--get", "ntk")[1].splitlines()
+    np.testing.assert_allclose([float(line.split("= ")[1]) for line in lines], np.ravel(expected.ntk), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "code", "words"),
+    [
+        ({"x": (3, 4, 2), "y": (3, 4, 2)}, "missing-array", "has no array `A`, which this network takes; write them with"),
+        ({"x": (3, 4, 2), "y": (3, 4, 2), "a": (4, 4)}, "unknown-array", "takes no array `a`; did you mean `A`?"),
+        (
+            {"x": (3, 4, 2), "y": (3, 4, 3), "A": (4, 4)},
+            "bad-samples",
+            "x1, input y: expected an array of shape (n, 4, 2), got (3, 4, 3)",
+        ),
+        ({"x": (3, 4, 2), "y": (3, 4, 2), "A": (4, 5)}, "bad-samples", "A: expected an array of shape (4, 4), one for all"),
+        (
+            {"x": (3, 4, 2), "y": (3, 4, 2), "A": (4, 4), "mask_y": (3, 4)},
+            "bad-samples",
+            "mask: expected a boolean array of shape (3, 4)",
+        ),
+    ],
+)
+def test_eval_says_which_array_is_wrong(tmp_path: Path, arrays: dict[str, tuple[int, ...]], code: str, words: str) -> None:
+    file, samples = tmp_path / "net.arch", tmp_path / "a.npz"
+    file.write_text(SIAMESE)
+    np.savez(samples, **{name: np.ones(shape) for name, shape in arrays.items()})
+    status, output = run("eval", str(file), str(samples), "--json")
+    (found,) = json.loads(output)["diagnostics"]
+    assert (status, found["code"]) == (1, code)
+    assert words in found["message"]
+
+
 GOLDEN = Path(__file__).parent / "golden" / "examples"
 LONG = {"lenet", "myrtle5", "myrtle7", "myrtle10", "wide_resnet", "normalized_transformer", "unet"}
 

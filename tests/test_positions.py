@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from ntkc import Compilation, compile_source
+from ntkc.ir.sinusoids import BASE, Sinusoids
+from ntkc.layers.positional import _sinusoids
 from ntkc.source import Source
 
 IMAGE, SEQUENCE = "input x: image(4, 3, 2)\n", "input x: sequence(5, 3)\n"
@@ -54,6 +56,8 @@ NETWORKS = {
     "siamese": TWO + "u = x |> W |> relu |> global_avg_pool |> U\nv = y |> W |> relu |> global_avg_pool |> U\noutput relu(u - v) |> dense",
     "rnn": SEQUENCE + "layer W = dense(W_std=1.2, b_std=0.2)\nlayer U = dense()\n"
     "hs = scan u in x, h = 0 { h = erf(W(h) + U(u)) }\noutput hs |> global_avg_pool |> dense",
+    "lagged_rnn": SEQUENCE + "layer W = dense(W_std=1.2)\nlayer U = dense()\n"
+    "hs = scan u in x, h = 0, p = 0 {\nn = erf(W(h) + 0.7 * W(p) + U(u))\np = h\nh = n\n}\noutput hs |> global_avg_pool |> dense",
     "rnn_untied": SEQUENCE + "hs = scan u in x, h = 0 { h = relu(dense(h) + dense(u, b_std=0.2)) }\noutput hs |> flatten |> dense",
     "leaky_rnn": SEQUENCE + "layer W = dense(W_std=1.6)\nlayer U = dense(W_std=1.5)\n"
     "hs = scan u in x, h = 0 { h = 0.3 * h + 0.7 * relu(W(h) + U(u)) }\noutput hs |> last |> dense",
@@ -70,11 +74,17 @@ NETWORKS = {
     "graph": GRAPH + "h = x |> aggregate(A) |> dense(W_std=1.3, b_std=0.2) |> relu\n"
     "output h |> aggregate(A) |> dense |> erf |> global_avg_pool |> dense",
     "graph_with_flatten": GRAPH + "output dense(x, W_std=1.3) |> relu |> aggregate(A) |> flatten |> dense",
+    "sinusoids": SEQUENCE + "output dense(x) |> positional(kind=fixed, std=1.3) |> dense |> relu |> flatten |> dense",
+    "sinusoids_twice": SEQUENCE + "h = relu(dense(x)) |> positional(kind=fixed) |> layer_norm |> dense |> positional(kind=fixed)\n"
+    "output h |> dense |> relu |> global_avg_pool |> dense",
     "tokens": "input t: tokens(6, 4)\nh = t |> embedding(std=1.2) |> conv(3, b_std=0.1) |> relu\noutput h |> global_avg_pool |> dense",
     "tokens_and_numbers": "input t: tokens(5, 3)\n" + SEQUENCE + "layer E = embedding()\n"
     "output relu(E(t) + E(reverse(t)) + dense(x)) |> global_avg_pool |> dense",
     "standard_positional": "option parameterization = standard\n" + SEQUENCE + "h = x |> dense(width=256) |> positional(std=0.5)\n"
     "output h |> erf |> flatten |> dense",
+    "standard_attention": "option parameterization = standard\n" + SEQUENCE + "h = dense(x, width=100) |> relu\n"
+    "output h |> attention(tied_query_key=true, value_std=1.2, out_std=0.8, b_std=0.3, width=256) |> erf |> flatten\n"
+    "|> dense(parameterization=ntk)",
     "standard_embedding": "option parameterization = standard\ninput t: tokens(6, 4)\n"
     "output t |> embedding(std=0.7, width=256) |> erf |> flatten |> dense",
 }  # fmt: skip
@@ -97,6 +107,30 @@ def _z(samples: np.ndarray, expected: np.ndarray) -> float:
     error = samples.std(0, ddof=1) / np.sqrt(len(samples))
     gap = np.maximum(np.abs(samples.mean(0) - expected) - 0.01 * np.abs(expected).max(), 0)
     return float(np.sqrt(np.mean((gap / error) ** 2)))
+
+
+def test_sinusoids_of_a_finite_network_converge() -> None:
+    errors: list[float] = []
+    for width in (31, 256, 2048, 16384):
+        e = np.asarray(_sinusoids(None, "", np.zeros((1, 9, width)), 1.0, BASE))
+        found = Sinusoids(9, 9)
+        gaps = (
+            e @ e.T / width - np.array(found.moments(), float)[abs(np.arange(9)[:, None] - np.arange(9))],
+            e.mean(1) - np.array(found.means(), float),
+        )
+        errors.append(max(float(abs(gap).max()) for gap in gaps))
+    assert errors[0] < 0.1
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 1e-3
+
+
+def test_sinusoids_in_the_sampled_limit() -> None:
+    body = "output relu(dense(x)) |> positional(kind=fixed, std=1.3) |> layer_norm |> dense |> erf |> flatten |> dense"
+    net, x = _compile(SEQUENCE + body), np.random.default_rng(0).normal(size=(2, 5, 3))
+    exact, sampled = net.kernel(x), net.sampled(x, samples=4096)
+    for kind in ("nngp", "ntk"):
+        gap, error = getattr(sampled, kind) - getattr(exact, kind), getattr(sampled, f"{kind}_error")
+        assert np.abs(gap / error).max() < 4
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -234,7 +234,6 @@ def test_several_outputs() -> None:
     [
         ("output dense(exp(dense(x)^2))", 2, "grows too fast"),
         ("output dense(exp(dense(x) * dense(x, W_std=6)))", 2, "one of 512 slices makes most of its second moment"),
-        ("output dense(relu(dense(dropout(x, keep=0.5))))", 2, "are applied to raw input"),
         ("output dense(relu(batch_norm(dense(x))))", 3, "`batch_norm` sees 3 values of each channel"),
         ("output x |> dense |> dense", 6001, "`dense` draws 6001 samples x positions jointly"),
         ("output dense(sign(relu(dense(x)) - 1))", 2, "an NNGP but no NTK"),

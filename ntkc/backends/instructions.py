@@ -124,7 +124,7 @@ def text_of(value: sp.Expr, extra: dict[str, list[str]]) -> str:
         names = [sp.Symbol(n) for n in extra.get(name, [])]
         if name.endswith(("_gap", "_angle")) and not name.startswith("_"):
             return sp.Function(name)(arguments[0], *names, *arguments[1:])
-        if name.endswith("_present"):
+        if name.endswith("_present") or name.startswith("encoding"):
             return sp.Function(name)(*arguments)
         stem = map_name(name)
         if stem == name and name.startswith("attention"):

@@ -8,6 +8,7 @@ from ntkc.backends.printer import text
 from ntkc.ir.geometry import Axis, Geometry, Given, GlobalPool, Linear, Matrix, Pool, Select, Shift, Start, Window
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.program import Program
+from ntkc.ir.sinusoids import Sinusoids
 from ntkc.lowering.prune import calls
 
 
@@ -21,6 +22,8 @@ def position_maps(program: Program) -> Iterator[str]:
             yield from _presence(name, geometry)
         if isinstance(geometry, Window):
             yield from _window(name, geometry, called)
+        elif isinstance(geometry, Sinusoids):
+            yield from _encoding(name, geometry, called)
         elif isinstance(geometry, MixingMatrix):
             yield from _attention(name, geometry)
         elif not isinstance(geometry, Given):  # whose table comes with the sample
@@ -73,7 +76,19 @@ def _attention(name: str, geometry: MixingMatrix) -> Iterator[str]:
     yield f"    return _attention(table, {coefficients}, present)"
 
 
-def _presence(name: str, geometry: Geometry | MixingMatrix) -> Iterator[str]:
+def _encoding(name: str, geometry: Sinusoids, called: set[str]) -> Iterator[str]:
+    if name in called:
+        moments = tuple(map(float, geometry.moments()))
+        yield f"\n\ndef {name}(like):"
+        yield '    """Second moments of sinusoids between positions, by their distance."""'
+        yield f"    return _toeplitz(like, {geometry.rows}, {geometry.columns}, {moments!r})"
+    if f"{name}_alone" in called:
+        yield f"\n\ndef {name}_alone(like):"
+        yield '    """Means of sinusoids over channels, by position."""'
+        yield f"    return jnp.asarray({tuple(map(float, geometry.means()))!r}, like.dtype)"
+
+
+def _presence(name: str, geometry: Geometry | MixingMatrix | Sinusoids) -> Iterator[str]:
     assert isinstance(geometry, Window | Pool)
     yield f"\n\ndef {name}_present(mask):"
     yield '    """Which positions are present after it."""'

@@ -30,6 +30,7 @@ from ntkc.ir.recursion import (
     map_name,
     of_self,
 )
+from ntkc.ir.sinusoids import Sinusoids
 
 Memory: TypeAlias = dict[sp.Basic, Any]
 
@@ -203,6 +204,8 @@ class _Value:
 
     def _applied(self, call: AppliedUndef) -> Any:
         name = call.func.__name__
+        if name.startswith("encoding"):
+            return self._encoding(name)
         arrays = {str(s): np.ndim(self.memory.get(s, 0)) for s in call.free_symbols}
         if self.axes == 2 and name != "_zeros" and set(arrays.values()) == {1}:  # of one sample alone
             moment = _Value(self.machine, self.memory, 1).of(call)
@@ -240,6 +243,14 @@ class _Value:
             return m.dot(x)
         return x.dot(m.T) if name.endswith("_right") else m.dot(x).dot(m.T)
 
+    def _encoding(self, name: str) -> Any:
+        geometry = self.machine.maps[name.removesuffix("_alone")].geometry
+        assert isinstance(geometry, Sinusoids)
+        if name.endswith("_alone"):
+            return np.array(geometry.means(), dtype=object).astype(self.machine.dtype)
+        apart = abs(np.arange(geometry.rows)[:, None] - np.arange(geometry.columns))
+        return np.array(geometry.moments(), dtype=object).astype(self.machine.dtype)[apart]
+
     def _presence(self, name: str, mask: Any) -> Any:
         """What is present after a map, or the last position that is."""
         if name == "_last_present":
@@ -267,5 +278,6 @@ class _Value:
 def _is_map(expr: sp.Basic, maps: Mapping[str, PositionMap]) -> bool:
     if not isinstance(expr, AppliedUndef):
         return False
+    known = ("diagonal", "flat_mean", "matching", "_zeros", "_last_present")
     name = expr.func.__name__
-    return name in ("diagonal", "flat_mean", "matching", "_zeros", "_last_present") or map_name(name) in maps
+    return name in known or map_name(name).removesuffix("_alone") in maps

@@ -64,8 +64,7 @@ class Masks(Memory):
                 masks = [self.present(h, side) for h in self.network.operands(p)]
                 return sp.Mul(*{m for m in masks if m is not None}) if any(m is not None for m in masks) else None
             case CarriedNode(loop=loop) | FinalNode(loop=loop) if self.network.loops[loop].scan:
-                items = (n.operand for n in self.network.nodes if isinstance(n, ItemNode) and n.loop == loop)
-                return self.present(next(items), side)
+                return self.present(min(self._walked(p, loop, set())), side)
             case CarriedNode(loop=loop, slot=slot) | FinalNode(loop=loop, slot=slot):
                 place = self.network.loops[loop].slots[slot]
                 if self._masked_by(place.following) != self._masked_by(place.initial):
@@ -75,6 +74,19 @@ class Masks(Memory):
                 return self.present(h, side)
         (h,) = self.network.operands(p)
         return self.present(h, side)
+
+    def _walked(self, p: int, loop: int, seen: set[int]) -> set[int]:
+        """The sequences whose items a value of a scan is made of."""
+        node = self.network.nodes[p]
+        if isinstance(node, ItemNode) and node.loop == loop:
+            return {node.operand}
+        if p in seen:
+            return set()
+        seen.add(p)
+        operands = self.network.operands(p)
+        if isinstance(node, CarriedNode | FinalNode) and node.loop == loop:
+            operands = (self.network.loops[loop].slots[node.slot].following,)
+        return {i for h in operands for i in self._walked(h, loop, seen)}
 
     def _moved_mask(self, geometry: Geometry | None, h: int, side: str) -> sp.Expr | None:
         mask = self.present(h, side)

@@ -12,6 +12,7 @@ from ntkc.ir.geometry import Geometry, Grid
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.network import InputNode, Law, MixingNode, Network, PositionalNode
 from ntkc.ir.recursion import Data, Dual, Equation, State
+from ntkc.ir.sinusoids import Sinusoids
 
 CROSS, FIRST, SECOND = "12", "1", "2"
 SUFFIX = {CROSS: "", FIRST: "_1", SECOND: "_2"}
@@ -22,10 +23,10 @@ Finding: TypeAlias = tuple[sp.Expr, str, tuple[str, ...]]
 
 class Underivable(Exception):
     """No rule applies; names the node that is at fault, and the loop whose turns are correlated in a way that its states do not
-    tell, if it is that."""
+    tell, if it is that; `help` is a cure of its own."""
 
-    def __init__(self, node: int, reason: str, loop: int | None = None) -> None:
-        self.node, self.reason, self.loop = node, reason, loop
+    def __init__(self, node: int, reason: str, loop: int | None = None, help: str = "") -> None:
+        self.node, self.reason, self.loop, self.help = node, reason, loop, help
         super().__init__(reason)
 
 
@@ -49,12 +50,12 @@ class Memory(ABC):
         self.data: dict[tuple[int, int], Data] = {}
         self._memo: dict[Key, sp.Expr] = {}
         self._labels: dict[str, Key] = {}
-        self.maps: dict[tuple[Geometry | MixingMatrix, Grid], str] = {}
+        self.maps: dict[tuple[Geometry | MixingMatrix | Sinusoids, Grid], str] = {}
         self.slow: set[int] = set()
         """Scans with moments between different steps of what is carried and what is not."""
         self._splits: dict[sp.Expr, tuple[sp.Expr, sp.Expr]] = {}
 
-    def _map(self, geometry: Geometry | MixingMatrix, stem: str, operand: int) -> str:
+    def _map(self, geometry: Geometry | MixingMatrix | Sinusoids, stem: str, operand: int) -> str:
         """The name of a map over positions."""
         return self.maps.setdefault((geometry, self.network.grids[operand]), f"{stem}{len(self.maps)}")
 
@@ -83,6 +84,7 @@ class Memory(ABC):
 
     def _data(self, p: int, q: int, side: str) -> sp.Expr:
         if (p, q) not in self.data and (q, p) not in self.data:
+            self._need_alike(p, q)
             names = [self.network.nodes[i].name for i in dict.fromkeys((p, q))]  # type: ignore[union-attr]
             stem = "C_" + "_".join(names) if len(self._inputs()) > 1 else "C"
             symbols = (
@@ -94,6 +96,13 @@ class Memory(ABC):
                 swapped = sp.Symbol(f"{stem}_t", real=True), *symbols[1:]
                 self.data[q, p] = Data(self.network.nodes[q], self.network.nodes[p], swapped)  # type: ignore[arg-type]
         return self.data[p, q].symbols[(CROSS, FIRST, SECOND).index(side)]
+
+    def _need_alike(self, p: int, q: int) -> None:
+        """The emitted code takes second moments between inputs of equal shape."""
+        sizes = {self.network.grids[i] for i in (p, q)}
+        if len(sizes) > 1 and not any(None in grid for grid in sizes):
+            help = "declare both inputs with the same positions; shorter sequences come padded, with a mask"
+            raise Underivable(q, "the same weights read another input, which has other positions", help=help)
 
     def _inputs(self) -> list[InputNode]:
         return [node for node in self.network.nodes if isinstance(node, InputNode)]

@@ -6,8 +6,9 @@ from ntkc.deriving.masks import Masks
 from ntkc.deriving.memory import CROSS, FIRST, SECOND, Finding, Underivable, ends
 from ntkc.ir.geometry import Geometry, Given, GlobalPool, Linear, Pool, Select, Start
 from ntkc.ir.layer import Moments
-from ntkc.ir.network import MapNode, MixingNode, PositionalNode, WeightedNode
+from ntkc.ir.network import Law, MapNode, MixingNode, PositionalNode, VectorNode, WeightedNode
 from ntkc.ir.recursion import SAME, flat_mean, given_symbol, matching, own_table, zeros
+from ntkc.ir.sinusoids import Sinusoids
 
 STEMS: dict[type[Geometry], str] = {GlobalPool: "global_pool", Pool: "pool", Select: "select", Start: "start", Given: "aggregate"}
 ENDS = {"left": FIRST, "right": SECOND}
@@ -19,13 +20,21 @@ class Positions(Masks):
     def _pooled(self, p: int, q: int) -> bool:
         """Whether a moment of x with itself needs pairs of different positions of what stands before."""
         nodes = [self.network.nodes[i] for i in (p, q)]
-        geometries = [self._geometry(n) for n in nodes if isinstance(n, PositionalNode)]
-        if len(geometries) == 2 and isinstance(geometries[0], Select) and geometries[0] == geometries[1] and not self._ends(p):
+        if all(isinstance(n, PositionalNode) for n in nodes) and self._selects_alike(p, q):
             return False
         return any(isinstance(n, PositionalNode | MixingNode) for n in nodes) and bool(self.sources[p] & self.sources[q])
 
     def _geometry(self, node: PositionalNode) -> Linear:
         return node.layer.geometry(self.network.grids[node.operand])
+
+    def _selects_alike(self, p: int, q: int) -> bool:
+        """Whether two nodes take the same positions of the same grid."""
+        left, right = self.network.nodes[p], self.network.nodes[q]
+        assert isinstance(left, PositionalNode)
+        assert isinstance(right, PositionalNode)
+        geometry = self._geometry(left)
+        same = geometry == self._geometry(right) and self.network.grids[left.operand] == self.network.grids[right.operand]
+        return same and isinstance(geometry, Select) and not self._ends(p)
 
     def _ends(self, p: int) -> bool:
         """Whether a node takes the last position that is present, which depends on the sample."""
@@ -67,10 +76,33 @@ class Positions(Masks):
             raise Underivable(p, "its moments are constant, so its number of positions must be in the input's type")
         return zeros(self._data(*self._any_input(), side), *map(sp.Integer, grid)) if grid else sp.S.Zero
 
-    def _vector(self, p: int, variance: sp.Expr, side: str) -> sp.Expr:
+    def _vector(self, p: int, q: int, variance: sp.Expr, side: str) -> sp.Expr:
+        if variance == 0:
+            return variance
+        if self.network.laws[p] is not Law.GAUSSIAN:
+            return self._encoded(p, q, side)
         if side != CROSS or not self.network.grids[p]:
             return variance
         return matching(variance + self._blank(p, p, side))
+
+    def _encoded(self, p: int, q: int, side: str) -> sp.Expr:
+        """E e_p e_q' of sinusoids times their amplitudes; those of one layer are those of another."""
+        left, right = self.network.nodes[p], self.network.nodes[q]
+        assert isinstance(left, VectorNode)
+        assert isinstance(right, VectorNode)
+        scale = left.layer.amplitude() * right.layer.amplitude()
+        if side != CROSS:
+            return scale / 2
+        sizes = [int(self.network.grids[i][0] or 0) for i in (p, q)]
+        name = self._map(Sinusoids(*sizes), "encoding", p)
+        return scale * sp.Function(name)(self._data(*self._any_input(), side))
+
+    def _encoded_mean(self, p: int, side: str) -> sp.Expr:
+        node = self.network.nodes[p]
+        assert isinstance(node, VectorNode)
+        size = int(self.network.grids[p][0] or 0)
+        name = self._map(Sinusoids(size, size), "encoding", p)
+        return node.layer.amplitude() * sp.Function(f"{name}_alone")(self._data(*self._any_input(), side))
 
     def _fresh(self, p: int, value: sp.Expr, side: str) -> sp.Expr:
         """Weights made inside a scan are others at each step: only matching positions are correlated."""
@@ -84,13 +116,11 @@ class Positions(Masks):
         left, right = self.network.nodes[p], self.network.nodes[q]
         assert isinstance(left, PositionalNode)
         assert isinstance(right, PositionalNode)
-        geometry = self._geometry(left)
         if moment == 0:
             return moment
-        if isinstance(geometry, Select) and geometry == self._geometry(right) and not self._ends(p):
-            return sp.Function(self._map(geometry, "select", left.operand))(
-                self._spread(moment, left.operand, right.operand, side)
-            )
+        if self._selects_alike(p, q):
+            moment = self._spread(moment, left.operand, right.operand, side)
+            return sp.Function(self._map(self._geometry(left), "select", left.operand))(moment)
         return self._moved(q, self._moved(p, moment, "left"), "right")
 
     def _moved(self, p: int, moment: sp.Expr, end: str, side: str = "") -> sp.Expr:

@@ -85,7 +85,7 @@ class Rules(Loops, Nonlinear):
             case MixingNode(layer=layer, operand=x), MixingNode(operand=y):
                 return layer.moment(self._mixed(p, q, self.second(x, y, side))), layer.name, (tied(p, q),)
             case VectorNode(layer=layer), VectorNode():
-                return self._vector(p, layer.variance(), side), layer.name, (tied(p, q),)
+                return self._vector(p, q, layer.variance(), side), layer.name, (tied(p, q),)
         self._refuse_history(p, q)
         return self._expected(p, q, side), "Gaussian expectation", ("its arguments are jointly Gaussian (F1)",)
 
@@ -104,7 +104,7 @@ class Rules(Loops, Nonlinear):
                 moments = (self._mixed(p, q, value) for value in (self.second(x, y, CROSS), self.tangent(x, y)))
                 return layer.tangent(*moments), layer.name, (tied(p, q),)
             case VectorNode(layer=layer), VectorNode():
-                return self._vector(p, layer.tangent(), CROSS), layer.name, (tied(p, q),)
+                return self._vector(p, q, layer.tangent(), CROSS), layer.name, (tied(p, q),)
         self._refuse_history(p, q)
         return self._chained(p, q), "chain rule (F2)", ("gradient independence: the readout is fresh",)
 
@@ -149,6 +149,8 @@ class Rules(Loops, Nonlinear):
                 return self.mean(h, side), "scan", ()
             case CombineNode(terms=terms):
                 return sp.Add(*(k * self.mean(i, side) for k, i in terms)), "linearity", ()
+            case VectorNode(layer=layer):
+                return self._encoded_mean(p, side), layer.name, ()
             case PositionalNode(operand=h) as node:
                 return self._moved(p, self.mean(h, side), "left", side), node.layer.name, ()
             case ConcatNode(parts=parts):

@@ -33,6 +33,8 @@ def _of(network: Network, index: int, found: list[frozenset[Token]]) -> frozense
     match network.nodes[index]:
         case InputNode():
             return frozenset({Token("input", None)})
+        case VectorNode(layer=layer) if layer.fixed:
+            return frozenset({Token("sinusoids", None)})
         case WeightedNode(weight=weight, home=home) | MixingNode(weight=weight, home=home) | VectorNode(weight=weight, home=home):
             return frozenset({Token(weight, home)})
         case CarriedNode(loop=loop, slot=slot):

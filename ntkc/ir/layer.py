@@ -56,6 +56,10 @@ class Layer(ABC):
         """Why these arguments make no sense together, or nothing."""
         return ""
 
+    def bounded(self) -> tuple[tuple[str, sp.Expr, sp.Interval], ...]:
+        """Arguments, by name, that must lie in an interval whatever the hyperparameters are."""
+        return ()
+
     def unclosed(self) -> str:
         """Why its expectation has no closed form, so that it can only be sampled, or nothing."""
         return ""
@@ -198,7 +202,16 @@ class Positional(Layer):
 
 @dataclass(frozen=True)
 class Vector(Layer):
-    """A trained Gaussian vector for each position, added to the value."""
+    """A vector for each position, added to the value: trained Gaussian ones, or fixed sinusoids of that amplitude."""
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the vectors are sinusoids."""
+        return False
+
+    def amplitude(self) -> sp.Expr:
+        """What sinusoids are multiplied by."""
+        return sp.S.Zero
 
     @abstractmethod
     def variance(self) -> sp.Expr:

@@ -11,6 +11,7 @@ from ntkc.gaussian.series import Series
 from ntkc.ir.geometry import Geometry, Grid
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.network import InputNode, Parameter
+from ntkc.ir.sinusoids import Sinusoids
 from ntkc.source import Span
 
 diagonal = sp.Function("diagonal")
@@ -141,10 +142,10 @@ class GivenArray:
 @dataclass(frozen=True, slots=True)
 class PositionMap:
     """What the names `NAME` (a window, both sides at once), `NAME_left` and `NAME_right` (one side) in equations stand for; a
-    mixing matrix has the table of its own coefficients between them."""
+    mixing matrix has the table of its own coefficients between them, and `NAME_alone` is the mean of sinusoids."""
 
     name: str
-    geometry: Geometry | MixingMatrix
+    geometry: Geometry | MixingMatrix | Sinusoids
     grid: Grid
     """The index grid it acts on."""
 

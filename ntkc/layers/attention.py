@@ -7,13 +7,14 @@ from typing import Any
 import jax.numpy as jnp
 import sympy as sp
 
-from ntkc.ir.layer import Caution, Mixing, MixingMatrix, RandomLogits, choice, flag, number, optional
+from ntkc.ir.layer import Caution, Mixing, MixingMatrix, RandomLogits, choice, flag, inherited, number, optional, size
 from ntkc.ir.sample import Sample
 
 
 @dataclass(frozen=True)
 class Attention(Mixing):
-    """Logits q_p . k_q / d are deterministic in the limit; with untied queries and keys they vanish."""
+    """Logits q_p . k_q / d are deterministic in the limit; with untied queries and keys they vanish. Queries, keys and values
+    have the layer's own width."""
 
     name = "attention"
 
@@ -27,6 +28,13 @@ class Attention(Mixing):
     b_std: sp.Expr | None = optional()
     causal: bool = flag()
     position_std: sp.Expr | None = optional()
+    width: int | None = size()
+    parameterization: str | None = inherited("ntk", "standard")
+    fan_in: int | None = None
+
+    @property
+    def standard(self) -> bool:
+        return self.parameterization == "standard"
 
     def problem(self) -> str:
         if self.scaling == "sqrt" and self.tied_query_key:
@@ -66,12 +74,15 @@ class Attention(Mixing):
 
     def tangent(self, square: sp.Expr, tangent: sp.Expr) -> sp.Expr:
         scale = self.value_std**2 * self.out_std**2
-        return 2 * scale * square + scale * tangent + (self.b_std or 0) ** 2
+        trained_value = sp.Integer(self.fan_in or 1) * self.out_std**2 if self.standard else scale
+        trained_out = sp.Integer(self.width or 1) * self.value_std**2 if self.standard else scale
+        trained_bias = sp.Integer(self.b_std is not None) if self.standard else (self.b_std or 0) ** 2
+        return (trained_value + trained_out) * square + scale * tangent + trained_bias
 
     def sample(self) -> Sample:
         tied = self.tied_query_key
         logits = (self.mechanism, self.scaling, tied, self.query_std, self.key_std, self.causal, self.position_std)
-        return Sample(_attend, (None, self.value_std, self.out_std, self.b_std, *logits))
+        return Sample(_attend, (self.width, self.width, self.standard, self.value_std, self.out_std, self.b_std, *logits))
 
 
 def _attend(
@@ -79,6 +90,8 @@ def _attend(
     name: str,
     h: Any,
     width: int | None,
+    between: int | None,
+    standard: bool,
     value_std: Any,
     out_std: Any,
     b_std: Any,
@@ -94,21 +107,21 @@ def _attend(
     """Positions in row-major order. One head as wide as the layer, or with logits over sqrt(d), which stay random, as many heads
     as each of them is wide."""
     shape, d = h.shape[1:-1], h.shape[-1]
-    inner, n = weights.width, math.prod(h.shape[1:-1])
+    inner, n = between or weights.width, math.prod(h.shape[1:-1])
     heads = 1 if scaling == "linear" else math.isqrt(inner - 1) + 1
     size = inner if heads == 1 else heads
     h = h.reshape(h.shape[0], n, d)
     at = h if position_std is None else h + position_std * weights(name + "/positions", (n, d))
-    query = _heads(at @ weights(name + "/Q", (d, heads * size)) * (query_std / math.sqrt(d)), heads)
+    query = _heads(at @ weights.scaled(name + "/Q", (d, heads * size), query_std / math.sqrt(d), standard), heads)
     key_std = query_std if key_std is None and tied else 1 if key_std is None else key_std
-    key = query if tied else _heads(at @ weights(name + "/K", (d, heads * size)) * (key_std / math.sqrt(d)), heads)
+    key = query if tied else _heads(at @ weights.scaled(name + "/K", (d, heads * size), key_std / math.sqrt(d), standard), heads)
     logits = jnp.einsum("nhpc,nhqc->nhpq", query, key) / (size if scaling == "linear" else math.sqrt(size))
     mix = _mix(logits, mechanism, causal, present)
-    value = _heads(h @ weights(name + "/V", (d, heads * size)) * (value_std / math.sqrt(d)), heads)
+    value = _heads(h @ weights.scaled(name + "/V", (d, heads * size), value_std / math.sqrt(d), standard), heads)
     joined = jnp.swapaxes(mix @ value, 1, 2).reshape(h.shape[0], n, heads * size)
-    y = joined @ weights(name + "/O", (heads * size, width or inner)) * (out_std / math.sqrt(heads * size))
+    y = joined @ weights.scaled(name + "/O", (heads * size, width or inner), out_std / math.sqrt(heads * size), standard)
     if b_std is not None:
-        y = y + b_std * weights(name + "/b", y.shape[-1:])
+        y = y + weights.scaled(name + "/b", y.shape[-1:], b_std, standard)
     return y.reshape(h.shape[0], *shape, y.shape[-1])
 
 

@@ -22,6 +22,9 @@ class Dropout(Map):
         outside = self.keep.is_number and not 0 < self.keep <= 1
         return "`keep` is a probability: more than 0, at most 1" if outside else ""
 
+    def bounded(self) -> tuple[tuple[str, sp.Expr, sp.Interval], ...]:
+        return (("keep", self.keep, sp.Interval.Lopen(0, 1)),)
+
     def factor(self, own: Moments) -> sp.Expr:
         return sp.S.One
 

@@ -59,14 +59,14 @@ def cells(step: LoopStep, states: tuple[State, ...], kind: str, forms: Forms) ->
         raise NotCellwise
     inner = {e.symbol for e in step.body if isinstance(e, Equation) and e.pair[3] == kind}
     alone = {s for e in step.body if isinstance(e, Equation) and e.pair[3] == "1" for s in e.value.free_symbols}
-    if not states or (kind == "11" and inner & alone):
+    sizes = {n for s in states for n in s.initial.args[1:]}
+    if len(sizes) != 1 or (kind == "11" and inner & alone):
         raise NotCellwise
     mine = inner | {s.symbol for s in states}
     full = tuple(s for s, ranks in forms.pairs.items() if all(ranks) and s not in mine)
     if any(sum(forms.pairs[s]) == 1 for s in _reads(step) if s in forms.pairs):
         raise NotCellwise
-    count = int(states[0].initial.args[1])
-    return Cells(count, full, tuple(s for s, rank in forms.owns.items() if rank == 1))
+    return Cells(int(sizes.pop()), full, tuple(s for s, rank in forms.owns.items() if rank == 1))
 
 
 def _reads(step: LoopStep) -> set[sp.Basic]:

@@ -10,6 +10,7 @@ from sympy.core.function import AppliedUndef
 from ntkc.ir.geometry import Geometry, GlobalPool, Grid, Select, Start
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.recursion import SAME, Equation, Recursion, Step, given_symbol, map_name, of_self
+from ntkc.ir.sinusoids import Sinusoids
 
 MATCHED, FULL = "matched", "full"
 Pair = tuple[str, int, int, str]
@@ -118,6 +119,8 @@ class Forms:
             return sp.Function("_matching")(inner, sp.Integer(ranks[0])) if form == FULL else inner
         if name == "_zeros":
             return value if form == FULL or value.args[0] in self.owns else self._blank(value)
+        if name.startswith("encoding"):
+            return value if name.endswith("_alone") or form == FULL else sp.Rational(1, 2)
         if name in ("diagonal", "flat_mean"):
             return self._reduced(name, value.args[0], ranks[0])
         if (name.startswith("attention") and not name.endswith(("_left", "_right"))) or name.endswith("_present"):
@@ -173,7 +176,7 @@ class Forms:
         return symbol
 
 
-def _lost(geometry: Geometry | MixingMatrix, grids: tuple[Grid, ...]) -> int:
+def _lost(geometry: Geometry | MixingMatrix | Sinusoids, grids: tuple[Grid, ...]) -> int:
     """How many axes a map takes away."""
     if isinstance(geometry, GlobalPool):
         return max(map(len, grids))

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import sympy as sp
 
+from ntkc.deriving.fuse import fuse
 from ntkc.deriving.masks import mask_arrays
 from ntkc.deriving.memory import CROSS, FIRST, SECOND, Underivable
 from ntkc.deriving.rules import Rules
@@ -33,6 +34,7 @@ class Entangled(ArchError):
 
 
 def derive(network: Network) -> Recursion:
+    network = fuse(network)
     rules = Rules(network)
     try:
         outputs = tuple(_output(rules, name, node) for name, node in network.outputs)
@@ -64,7 +66,9 @@ def _output(rules: Rules, name: str, node: int) -> Output:
 def _diagnostic(network: Network, error: Underivable) -> Diagnostic:
     span = network.nodes[error.node].origin.span
     help = "write it so that each nonlinearity acts on one Gaussian value, or as a sum of products of such"
-    if error.loop is not None:
+    if error.help:
+        help = error.help
+    elif error.loop is not None:
         help = f"a `repeat` of at most {LONGEST_UNROLLED} turns would be written out turn by turn"
     elif not isinstance(error.__cause__, Unbounded):
         help += f", or {SAMPLE_IT}"

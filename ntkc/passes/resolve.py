@@ -11,6 +11,7 @@ from ntkc.passes.parse import parse
 from ntkc.passes.read import read
 from ntkc.resolving.builder import Builder
 from ntkc.resolving.outputs import reused_readouts, warnings_of
+from ntkc.resolving.raw import misused_inputs
 from ntkc.resolving.scope import Scope
 from ntkc.resolving.statements import Statements
 from ntkc.source import Span
@@ -44,7 +45,7 @@ def resolve(
     if problems:
         raise ArchError(sorted(problems, key=lambda d: (d.span.source.name, d.span.start)))
     network = _network(arch, builder, statements, masked)
-    if problems := reused_readouts(network):
+    if problems := [*reused_readouts(network), *misused_inputs(network)]:
         raise ArchError(problems)
     return replace(network, warnings=warnings_of(network, statements.output_spans))
 

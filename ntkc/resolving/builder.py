@@ -129,8 +129,9 @@ class Builder(Needs):
             fail("bad-positions", f"`{layer.name}` cannot be applied here", span, "the number of positions must be known")
         if self.laws[like] is Law.DATA:
             self._refuse(self.reads(value)[0], span, mixed=True)
+        self._grid(layer, () if place.vector else place.grid, span)
         node = VectorNode(layer, weight, self.loop, like, self._origin(span))
-        return value + self._add(node, Law.GAUSSIAN, place, self.widths[like])
+        return value + self._add(node, Law.FUNCTION if layer.fixed else Law.GAUSSIAN, place, self.widths[like])
 
     def concat(self, values: list[sp.Expr], shares: list[sp.Expr], span: Span) -> sp.Expr:
         """Channels side by side."""

@@ -8,10 +8,11 @@ from ntkc.diagnostics import did_you_mean
 from ntkc.gaussian.terms import Z
 from ntkc.ir import syntax as ast
 from ntkc.ir.layer import Joint, Layer, Map, Mixing, Positional, Vector, Weighted
+from ntkc.ir.network import Parameter
 from ntkc.resolving.arguments import bind_layer, bind_parameters
 from ntkc.resolving.builder import Builder
 from ntkc.resolving.indexing import Indexing
-from ntkc.resolving.numbers import CONSTANTS, arithmetic, finite, literal
+from ntkc.resolving.numbers import CONSTANTS, arithmetic, finite, interval_text, literal, within
 from ntkc.resolving.problem import SAMPLE_IT, Problem, fail
 from ntkc.resolving.scope import NamedLayer, Poison, Scope
 from ntkc.source import Span
@@ -23,6 +24,8 @@ DEEPEST_CALL = 60
 
 class Expressions(Indexing):
     """Evaluates expressions in a scope; calls make nodes in the builder."""
+
+    parameters: list[Parameter]
 
     def __init__(self, builder: Builder, standard: bool = False) -> None:
         self.builder = builder
@@ -73,9 +76,16 @@ class Expressions(Indexing):
     def layer(self, call: ast.Call, scope: Scope, positional: tuple[ast.Expr, ...] = ()) -> Layer:
         """The layer of a call, whatever it is applied to; `positional` are its arguments after the value."""
         kind = layer_types()[call.function.id]
-        return bind_layer(
+        layer = bind_layer(
             kind, call, positional, lambda e, what: self.number(e, scope, what), lambda e, w: self.integer(e, scope, w)
         )
+        domains = {p.symbol: p.domain for p in self.parameters}
+        for name, value, interval in layer.bounded():
+            if not within(value, interval, domains):
+                where, span = interval_text(interval), next(k.value.span for k in call.keywords if k.name.id == name)
+                help = "give the `param` a domain that keeps it there, such as `param keep = 0.8 in (0, 1]`"
+                fail("bad-argument", f"`{kind.name}`: `{name}` must lie in {where}", span, "this may be outside", help)
+        return layer
 
     def fresh_weight(self, name: str) -> str:
         self._weights += 1
@@ -158,7 +168,7 @@ class Expressions(Indexing):
                 layer = self.builder.parameterized(layer, self.standard, call.span)
                 return self.builder.vector(layer, self.fresh_weight(call.function.id), value, call.span)
             case Mixing():
-                layer = self.builder.parameterized(layer, self.standard, call.span)
+                layer = self.builder.with_widths(layer, value, self.standard, call.span)
                 return self.builder.mixing(layer, self.fresh_weight(call.function.id), value, call.span)
         assert isinstance(layer, Weighted)  # a layer is one of these
         weight = self.fresh_weight(call.function.id)

@@ -1,5 +1,7 @@
 """Numbers in the program, exact."""
 
+from collections.abc import Mapping
+
 import sympy as sp
 
 from ntkc.resolving.problem import fail
@@ -39,6 +41,26 @@ def finite(value: sp.Expr, span: Span) -> sp.Expr:
     if value.has(sp.zoo, sp.nan) or value.is_extended_real is False:
         fail("not-a-number", "this expression is not a real number", span, f"its value is {value}")
     return value
+
+
+def within(value: sp.Expr, interval: sp.Interval, domains: Mapping[sp.Symbol, sp.Interval]) -> bool:
+    """Whether a hyperparameter, or a linear function of one, stays in an interval; more is not asked."""
+    if value.is_number:
+        return bool(interval.contains(value) == sp.true)
+    symbol, *others = sorted(value.free_symbols, key=str)
+    slope = value.diff(symbol)
+    if others or not slope.is_number:
+        return False
+    domain, start = domains[symbol], value.subs(symbol, 0)
+    ends = [(start + slope * domain.inf, domain.left_open), (start + slope * domain.sup, domain.right_open)]
+    (low, low_open), (high, high_open) = ends if slope > 0 else ends[::-1]
+    return bool(sp.Interval(low, high, low_open, high_open).is_subset(interval))
+
+
+def interval_text(interval: sp.Interval) -> str:
+    """As a program writes it."""
+    ends = "[("[bool(interval.left_open)], "])"[bool(interval.right_open)]
+    return f"{ends[0]}{interval.inf}, {interval.sup}{ends[1]}"
 
 
 def is_linear(value: sp.Expr, symbols: list[sp.Symbol]) -> bool:

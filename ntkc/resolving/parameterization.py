@@ -8,8 +8,8 @@ import sympy as sp
 
 from ntkc.diagnostics import Diagnostic
 from ntkc.ir.geometry import BadGrid
-from ntkc.ir.layer import Layer, Weighted
-from ntkc.ir.network import WeightedNode
+from ntkc.ir.layer import Layer, Mixing, Weighted
+from ntkc.ir.network import MixingNode, WeightedNode
 from ntkc.resolving.nodes import Nodes
 from ntkc.resolving.problem import fail
 from ntkc.source import Span
@@ -54,8 +54,20 @@ class Parameterization(Nodes):
             layer, standard, span, fan_in=width * positions * taps if by_width and width else None, taps=taps
         )
 
+    def with_widths(self, layer: Mixing, value: sp.Expr, standard: bool, span: Span) -> Mixing:
+        """The same for attention, whose matrices read the operand and each other."""
+        layer = self.parameterized(layer, standard, span, fan_in=self.width(value))
+        if getattr(layer, "parameterization", "") == "standard" and getattr(layer, "width", None) is None:
+            label, help = "its own width is not known", "give it `width=`"
+            fail("unknown-width", "the standard parameterization needs the width of the layer", span, label, help)
+        if getattr(layer, "parameterization", "") == "standard" and layer.random_logits() is not None:
+            label = "its logits stay random, and the tangents of queries and keys with them"
+            fail("not-supported-yet", f"not supported yet: {layer.name} over sqrt(d) under `standard`", span, label)
+        return layer
+
     def unknown_widths(self) -> list[Diagnostic]:
         """Layers whose fan-in is asked for and not known, once all loops have settled what they carry."""
-        layers = [(n.layer, n.origin.span) for n in self.nodes if isinstance(n, WeightedNode) and not n.layer.reads_tokens]
+        nodes = [n for n in self.nodes if isinstance(n, WeightedNode | MixingNode)]
+        layers = [(n.layer, n.origin.span) for n in nodes if not getattr(n.layer, "reads_tokens", False)]
         unknown = [s for x, s in layers if getattr(x, "parameterization", "") == "standard" and getattr(x, "fan_in", 0) is None]
         return [Diagnostic(*UNKNOWN_WIDTH[:2], span, *UNKNOWN_WIDTH[2:]) for span in dict.fromkeys(unknown)]

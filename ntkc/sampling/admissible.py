@@ -2,26 +2,7 @@
 
 import math
 
-from ntkc.diagnostics import ArchError, Diagnostic
-from ntkc.ir.network import JointNode, Law, MapNode, Network, Node, WeightedNode
-from ntkc.sampling.formulas import SQUARE
-
-
-def check_samplable(network: Network) -> None:
-    """Random vectors on the few channels of raw input do not average out."""
-    acting = [i for i, node in enumerate(network.nodes) if _acts_on_channels(node)]
-    found = [network.nodes[i] for i in acting if network.laws[network.operands(i)[0]] is Law.DATA]
-    if found:
-        message = "random weights or masks for each channel are applied to raw input"
-        label = "it has a fixed number of channels, over which they do not average out"
-        cure = "put a `dense` layer before it"
-        raise ArchError([Diagnostic("no-limit", message, node.origin.span, label, cure) for node in found])
-
-
-def _acts_on_channels(node: Node) -> bool:
-    if isinstance(node, MapNode):
-        return bool(node.layer.coincident() != 1 or node.layer.trained(SQUARE) != 0)
-    return isinstance(node, WeightedNode) and not node.layer.gaussian
+from ntkc.ir.network import JointNode, Network
 
 
 def check_batches(network: Network, batches: tuple[int, ...], tangents: bool) -> None:

@@ -15,7 +15,9 @@ def checked(name: str, x: Any, network: Network) -> tuple[list[Array], npt.DType
     """(one array (n, positions..., d) for each input, the type that was given), or an error that says what was expected."""
     nodes = [node for node in network.nodes if isinstance(node, InputNode)]
     alone = len(nodes) == 1 and not isinstance(x, tuple | list | dict)
-    given = [np.asarray(v) for v in ((x,) if alone else x.values() if isinstance(x, dict) else x)]
+    if isinstance(x, dict) and set(x) != {node.name for node in nodes}:
+        raise ValueError(f"{name}: expected the inputs {', '.join(node.name for node in nodes)}, got {', '.join(map(str, x))}")
+    given = [np.asarray(v) for v in ((x,) if alone else [x[node.name] for node in nodes] if isinstance(x, dict) else x)]
     if len(given) != len(nodes):
         raise ValueError(f"{name}: expected {len(nodes)} input arrays, got {len(given)}")
     for v, node in zip(given, nodes, strict=True):

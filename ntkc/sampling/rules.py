@@ -112,6 +112,10 @@ class Rules:
 
     def vector(self, node: VectorNode, turns: tuple[int, ...]) -> Value:
         like = self.values[node.like]
+        if node.layer.fixed:
+            val = self.formulas.number(node.layer.amplitude()) * self.weights.sinusoids(like.val.shape[3])[None, :, None]
+            val = np.broadcast_to(val, like.val.shape)
+            return Value(val, np.zeros_like(val), like.grid, like.shares)
         variances = self.formulas.number(node.layer.variance()), self.formulas.number(node.layer.tangent())
         shape = (*like.val.shape[:2], 1, like.val.shape[3])
         arrays = self.weights.vector((node.weight, turns), "E", variances, shape)

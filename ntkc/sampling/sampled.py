@@ -10,7 +10,7 @@ import numpy as np
 from ntkc.backends.prelude.api import _unwrap
 from ntkc.gaussian.slope import Discontinuous, slope
 from ntkc.ir.network import InputNode, Network, NonlinearNode
-from ntkc.sampling.admissible import check_batches, check_samplable
+from ntkc.sampling.admissible import check_batches
 from ntkc.sampling.formulas import Formulas
 from ntkc.sampling.inputs import adjacencies, checked, hyperparameters
 from ntkc.sampling.run import Run
@@ -50,7 +50,6 @@ def sampled(
     get = _kinds(network, get)
     if samples < 2 * replicates or replicates < 2:
         raise ValueError(f"samples = {samples}: at least two slices for each of {replicates} replicates are needed")
-    check_samplable(network)
     names = {node.adjacency for node in network.nodes if isinstance(node, InputNode) and node.adjacency}
     if network.masked or "mask" in options:
         raise TypeError("masks are not sampled yet")

@@ -7,6 +7,7 @@ import numpy as np
 import sympy as sp
 
 from ntkc.ir.layer import Mixing, Weighted
+from ntkc.ir.sinusoids import BASE
 from ntkc.sampling.formulas import SQUARE, TANGENT, Formulas
 from ntkc.sampling.gaussian import Joint
 from ntkc.sampling.value import Array, Reading
@@ -48,6 +49,7 @@ class Weights:
         self.slices, self.rng, self.formulas = slices, rng, formulas
         self.uses: dict[Key, Uses] = {}
         self.vectors: dict[tuple[Key, str], tuple[Array, Array]] = {}
+        self.frequencies: tuple[np.ndarray, np.ndarray] | None = None
 
     def covariance(self, layer: Weighted | Mixing, key: Key, read: Reading, local: bool) -> Covariance:
         """By the layer's own rule for K and Theta, of what this use and those before it read."""
@@ -76,6 +78,14 @@ class Weights:
         if self.vectors[key, part][0].shape != shape:
             raise Untied
         return self.vectors[key, part]
+
+    def sinusoids(self, positions: int) -> Array:
+        """(slices, positions): each slice has a frequency of its own, and is a sine or a cosine."""
+        if self.frequencies is None:
+            phase = np.asarray(np.pi / 2 * self.rng.integers(2, size=self.slices))
+            self.frequencies = np.asarray(BASE ** -self.rng.random(self.slices)), phase
+        frequency, phase = self.frequencies
+        return np.asarray(np.sin(frequency[:, None] * np.arange(positions) + phase[:, None]))
 
     def _of(self, key: Key) -> Uses:
         if key not in self.uses:

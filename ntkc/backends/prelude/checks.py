@@ -11,13 +11,12 @@ def _finite(v):
 
 def _check(name, x, sizes):
     """The inputs as a tuple of float arrays, or an error that says what was expected."""
-    xs = (
-        (x,)
-        if len(sizes) == 1 and not isinstance(x, (tuple, list, dict))
-        else tuple(x.values())
-        if isinstance(x, dict)
-        else tuple(x)
-    )
+    labels = [label for label, _ in sizes]
+    if isinstance(x, dict) and set(x) != set(labels):
+        raise ValueError(f"{name}: expected the inputs {', '.join(labels)}, got {', '.join(map(str, x))}")
+    if isinstance(x, dict):
+        x = [x[label] for label in labels]
+    xs = (x,) if len(sizes) == 1 and not isinstance(x, (tuple, list)) else tuple(x)
     if len(xs) != len(sizes):
         raise ValueError(f"{name}: expected {len(sizes)} input arrays, got {len(xs)}")
     xs = tuple(_plain(v) for v in xs)

@@ -134,6 +134,11 @@ def _zeros(like, *shape):
     return jnp.zeros(shape, like.dtype)
 
 
+def _toeplitz(like, rows, columns, values):
+    """A table whose entries depend on the distance of the positions."""
+    return jnp.asarray(values, like.dtype)[abs(jnp.arange(rows)[:, None] - jnp.arange(columns))]
+
+
 def _matching(x, rank):
     """A full table where the positions agree, zero elsewhere."""
     return jnp.where(_identity_of(x, rank), x, 0)
