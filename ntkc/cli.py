@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 
 from ntkc.backends.reference import evaluate
-from ntkc.certificate import certificate
 from ntkc.checker.check import NoCertificate, prove
 from ntkc.demo import run_demo
 from ntkc.diagnostics import ArchError
@@ -135,9 +134,7 @@ def derive(compilation: Compilation, as_latex: bool, path: Path | None) -> None:
     """Print the derived recursion, or write what proves it."""
     if path is not None:
         with writing(path):
-            path.write_text(
-                json.dumps(certificate(compilation.network, compilation.recursion), indent=1) + "\n", encoding="utf-8"
-            )
+            path.write_text(json.dumps(compilation.certificate(), indent=1) + "\n", encoding="utf-8")
         return
     click.echo(latex(compilation.recursion) if as_latex else text(compilation.recursion))
 
@@ -150,7 +147,7 @@ def check_certificate(file: Path) -> None:
     try:
         findings = prove(json.loads(read(file).text))
     except (NoCertificate, json.JSONDecodeError) as error:
-        raise InputError(f"{file}: {error}") from error
+        raise InputError("bad-certificate", f"{file}: {error}") from error
     print_report(Report(tuple(Row(f.claim, f.status, f.detail, f.ok) for f in findings)))
     sys.exit(0 if all(f.ok for f in findings) else 1)
 

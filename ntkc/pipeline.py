@@ -12,6 +12,8 @@ from typing import Any
 from warnings import warn
 
 from ntkc.backends.jax import emit, emit_finite
+from ntkc.certificate import certificate
+from ntkc.deriving.fuse import fuse
 from ntkc.diagnostics import ArchError, ArchWarning, Diagnostic
 from ntkc.ir.network import Network
 from ntkc.ir.program import Program
@@ -70,6 +72,11 @@ class Compilation:
             span = self.network.sampled or self.syntax.span
             raise ArchError([Diagnostic("sampled", message, span, help=help)])
         return self.derived
+
+    def certificate(self) -> dict[str, Any]:
+        """Every equation with its rule and premises, as data that `ntkc.checker` proves anew. Scans that share weights stand in
+        it as the one scan that they were derived as."""
+        return certificate(fuse(self.network), self.recursion)
 
     def module(self) -> ModuleType:
         """The emitted code, imported; tracebacks show its lines."""

@@ -27,13 +27,13 @@ ALLOWED = {
     "resolving": "diagnostics gaussian ir layers source vocabulary",
     "passes": "deriving diagnostics gaussian ir lowering parsing resolving source vocabulary",
     "sampling": "backends diagnostics gaussian ir",
-    "pipeline": "sampling backends diagnostics ir passes source",
+    "pipeline": "certificate deriving sampling backends diagnostics ir passes source",
     "certificate": "gaussian ir",
     "checker": "",
-    "verify": "backends certificate checker diagnostics gaussian ir passes pipeline",
+    "verify": "backends checker diagnostics gaussian ir passes pipeline",
     "demo": "files ir pipeline verify",
     "samples": "diagnostics files ir",
-    "cli": "certificate checker samples sampling backends demo diagnostics files ir lowering passes pipeline verify",
+    "cli": "checker samples sampling backends demo diagnostics files ir lowering passes pipeline verify",
     "__init__": "diagnostics pipeline",
 }
 """What each file or folder may import; `layers` reads the finite-width helpers of `backends/prelude`."""

@@ -10,7 +10,6 @@ import pytest
 import sympy as sp
 from click.testing import CliRunner
 
-from ntkc.certificate import certificate
 from ntkc.checker.check import NoCertificate, prove
 from ntkc.cli import main
 from ntkc.layers.dense import Dense
@@ -42,8 +41,7 @@ def _compile(body: str) -> Compilation:
 
 
 def _certificate(name: str) -> Data:
-    compilation = _compile(NETWORKS[name])
-    data: Data = json.loads(json.dumps(certificate(compilation.network, compilation.recursion)))
+    data: Data = json.loads(json.dumps(_compile(NETWORKS[name]).certificate()))
     return data
 
 
@@ -170,4 +168,4 @@ def test_what_is_no_certificate(tmp_path: Path, text: str, message: str) -> None
     path.write_text(text)
     found = CliRunner().invoke(main, ["check-certificate", str(path)])
     assert found.exit_code == 1
-    assert found.stderr.startswith(f"{path}: {message}")
+    assert found.stderr.startswith(f"error: {path}: {message}")

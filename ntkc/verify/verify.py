@@ -7,7 +7,6 @@ import jax
 import numpy as np
 
 from ntkc.backends.reference import evaluate
-from ntkc.certificate import certificate
 from ntkc.checker.check import prove
 from ntkc.gaussian.series import Series
 from ntkc.ir.network import Type
@@ -77,7 +76,7 @@ def _simulated(found: Simulated) -> Row:
 def _proofs(compilation: Compilation, seed: int) -> list[Row]:
     """The certificate of the derivation, proven anew: a row for each expectation, one for all moments that hold, and one for each
     claim that does not."""
-    found = prove(certificate(compilation.network, compilation.recursion), seed)
+    found = prove(compilation.certificate(), seed)
     rows = [Row(f.claim, f.status if f.ok else "FAILED", f.detail, f.ok) for f in found if f.expectation or not f.ok]
     moments = [f for f in found if f.ok and not f.expectation]
     unknown = [f for f in moments if f.status == "UNKNOWN"]
