@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
-SIZES = {"vector": (), "sequence": (4,), "image": (3, 2), "tokens": (4,), "graph": (3,)}
+SIZES = {"vector": (), "sequence": (4,), "image": (3, 2), "tokens": (4,), "graph": (4,)}
 SMOOTH = ("erf", "gelu", "sin", "cos")
 KINKED = ("relu", "abs", "leaky_relu")
 STD = st.sampled_from(["1", "0.7", "1.3", "s"])
@@ -123,6 +123,9 @@ def scanned(w: Writer, v: Value) -> Value:
             f"h = {act}({a}(h) + {b}(u)); c = erf({c}(c) + {b}(h))", f"c = erf({c}(c) + {b}(u)); h = {act}({a}(h) + {c}(c))"
         )
         w.lines.append(f"{name} = scan u in {v.name}, h = 0, c = 0 {{ {inner} }}")
+    elif w.draw(st.integers(0, 3)) == 0:
+        inner = f"h = 0.4 * h + {act}({a}(h) + {b}(u)); c = 0.3 * c + erf({b}(h) + {a}(c))"
+        w.lines.append(f"{name} = scan u in {v.name}, c = 0, h = 0 {{ {inner} }}")
     else:
         w.lines.append(f"{name} = scan u in {v.name}, h = 0 {{ h = {leak}{act}({a}(h) + {b}(u)) }}")
     return Value(name, v.shape, "function")
