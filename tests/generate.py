@@ -4,22 +4,31 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
-SIZES = {"vector": (), "sequence": (4,), "image": (3, 2)}
+SIZES = {"vector": (), "sequence": (4,), "image": (3, 2), "tokens": (4,), "graph": (4,)}
 SMOOTH = ("erf", "gelu", "sin", "cos")
 KINKED = ("relu", "abs", "leaky_relu")
 STD = st.sampled_from(["1", "0.7", "1.3", "s"])
 BIAS = st.sampled_from(["", ", b_std=0.2", ", b_std=t"])
 
 
+@dataclass(frozen=True)
+class Value:
+    name: str
+    shape: tuple[int, ...]
+    law: str
+    """data, gaussian or function."""
+
+
 @dataclass
 class Writer:
-    """Statements so far; each value has a name, a shape of positions and whether it is Gaussian (data: None)."""
+    """Statements so far."""
 
     draw: st.DrawFn
     lines: list[str] = field(default_factory=list)
     count: int = 0
     tied: dict[str, str] = field(default_factory=dict)
     """Named layers, by their call."""
+    adjacency: str = ""
 
     def name(self, prefix: str = "h") -> str:
         self.count += 1
@@ -33,30 +42,32 @@ class Writer:
     def pick(self, *options: str) -> str:
         return self.draw(st.sampled_from(options))
 
-
-@dataclass(frozen=True)
-class Value:
-    name: str
-    shape: tuple[int, ...]
-    law: str
-    """data, gaussian or function."""
+    def layer(self, name: str, options: str = "") -> str:
+        """A named layer, written once."""
+        if name not in self.tied:
+            self.tied[name] = f"layer {name} = dense(W_std={self.draw(STD)}{self.draw(BIAS)}{options})"
+        return name
 
 
 def weighted(w: Writer, v: Value) -> Value:
     """A dense layer or a convolution, fresh or tied."""
-    options = ["dense", "tied"] + (["conv", "attention"] if v.shape else [])
-    kind = w.pick(*(options if v.law != "data" else options[:2] + options[2:3]))
+    options = ["dense", "tied"] if v.law != "data" else ["dense"]
+    options += ["conv", "local"] if v.shape and not w.adjacency else []
+    options += ["attention", "depthwise"] if v.shape and v.law != "data" and not w.adjacency else []
+    kind = w.pick(*options)
     std, bias = w.draw(STD), w.draw(BIAS)
-    if kind == "tied" and (v.law != "data"):
-        if "W" not in w.tied:
-            w.tied["W"] = f"layer W = dense(W_std={std}{bias})"
-        return Value(w.assign(f"W({v.name})"), v.shape, "gaussian")
-    if kind == "conv":
-        size, padding = w.pick("1", "2", "3"), w.pick("same", "circular")
-        return Value(w.assign(f"conv({v.name}, {size}, padding={padding}, W_std={std}{bias})"), v.shape, "gaussian")
+    if kind == "tied":
+        return Value(w.assign(f"{w.layer(w.pick('W', 'V'))}({v.name})"), v.shape, "gaussian")
+    if kind in ("conv", "local"):
+        name, size, padding = {"conv": "conv", "local": "conv_local"}[kind], w.pick("1", "2", "3"), w.pick("same", "circular")
+        return Value(w.assign(f"{name}({v.name}, {size}, padding={padding}, W_std={std}{bias})"), v.shape, "gaussian")
+    if kind == "depthwise":
+        return Value(w.assign(f"depthwise_conv({v.name}, 2, W_std={std}{bias}) |> dense"), v.shape, "gaussian")
     if kind == "attention":
         causal = w.pick("", ", causal=true")
-        return Value(w.assign(f"attention({v.name}, tied_query_key=true, value_std={std}{causal})"), v.shape, "gaussian")
+        mechanism = w.pick("", ", mechanism=identity", ", mechanism=relu")
+        call = f"attention({v.name}, tied_query_key=true, value_std={std}{causal}{mechanism}{bias})"
+        return Value(w.assign(call), v.shape, "gaussian")
     return Value(w.assign(f"dense({v.name}, W_std={std}{bias})"), v.shape, "gaussian")
 
 
@@ -64,65 +75,119 @@ def nonlinear(w: Writer, v: Value) -> Value:
     act = w.pick(*SMOOTH, *KINKED)
     call = f"leaky_relu({v.name}, 0.3)" if act == "leaky_relu" else f"{act}({v.name})"
     if w.draw(st.booleans()):
-        call = w.pick(f"{call} + {v.name}", f"0.5 * {call}", f"{call} - 0.3")
+        gate = f"{call} * dense({v.name}, W_std={w.draw(STD)}{w.draw(BIAS)})"
+        call = w.pick(f"{call} + {v.name}", f"0.5 * {call}", f"{call} - 0.3", gate)
     return Value(w.assign(call), v.shape, "function")
 
 
 def linear(w: Writer, v: Value) -> Value:
     """A norm, a pool, a selection, or a sum with an earlier value of the same kind."""
-    options = ["layer_norm", "rms_norm"] if v.law != "data" else []
+    options = ["layer_norm", "rms_norm", "dropout"] if v.law != "data" else []
     options += ["reverse", "pool"] if v.shape else []
+    options += ["aggregate"] if w.adjacency and v.shape else []
     if not options:
         return v
     kind = w.pick(*options)
     if kind == "pool":
-        return Value(w.assign(f"avg_pool({v.name}, 2, stride=1, padding=same)"), v.shape, v.law)
-    return Value(w.assign(f"{kind}({v.name})"), v.shape, v.law)
+        edges = w.pick("", ", normalize_edges=true")
+        return Value(w.assign(f"avg_pool({v.name}, 2, stride=1, padding=same{edges})"), v.shape, v.law)
+    if kind == "aggregate":
+        return Value(w.assign(f"aggregate({v.name}, {w.adjacency})"), v.shape, v.law)
+    keep = ", keep=0.8" if kind == "dropout" else ""
+    return Value(w.assign(f"{kind}({v.name}{keep})"), v.shape, "function" if kind == "dropout" else v.law)
 
 
 def repeated(w: Writer, v: Value) -> Value:
-    """A loop of two or three turns with fresh weights."""
+    """A loop of two or three turns, with fresh weights or with one layer for all turns, of one value or of two."""
     act, std, bias = w.pick(*SMOOTH, *KINKED[:2]), w.draw(STD), w.draw(BIAS)
-    body = f"dense({act}({v.name}), W_std={std}{bias})"
+    tied = w.pick("", "", w.pick("W", "V"))
+    body = f"{w.layer(tied)}({act}({v.name}))" if tied else f"dense({act}({v.name}), W_std={std}{bias})"
     skip = w.pick("", f"0.5 * {v.name} + ")
-    w.lines.append(f"repeat {w.pick('2', '3')} {{ {v.name} = {skip}{body} }}")
+    other = w.name("g")
+    second = w.draw(st.booleans())
+    if second:
+        w.lines.append(f"{other} = dense({v.name}, W_std={w.draw(STD)})")
+        skip = f"0.5 * {other} + " if skip else ""
+    exchange = f"; {other} = dense({w.pick('erf', 'relu')}({other}))" if second else ""
+    w.lines.append(f"repeat {w.pick('2', '3')} {{ {v.name} = {skip}{body}{exchange} }}")
     return v
 
 
 def scanned(w: Writer, v: Value) -> Value:
-    """A recurrent network with tied weights."""
-    name, a, b = w.name("hs"), w.name("A"), w.name("B")
-    w.lines += [f"layer {a} = dense(W_std={w.draw(STD)}{w.draw(BIAS)})", f"layer {b} = dense(W_std={w.draw(STD)})"]
+    """A recurrent network with tied weights, of one state or of two."""
+    name, a, b = w.name("hs"), w.layer(w.name("A")), w.layer(w.name("B"))
     act, leak = w.pick("erf", "relu", "sin"), w.pick("", "0.4 * h + ")
-    w.lines.append(f"{name} = scan u in {v.name}, h = 0 {{ h = {leak}{act}({a}(h) + {b}(u)) }}")
+    if w.draw(st.booleans()) and not leak:
+        c = w.layer(w.name("C"))
+        inner = w.pick(
+            f"h = {act}({a}(h) + {b}(u)); c = erf({c}(c) + {b}(h))", f"c = erf({c}(c) + {b}(u)); h = {act}({a}(h) + {c}(c))"
+        )
+        w.lines.append(f"{name} = scan u in {v.name}, h = 0, c = 0 {{ {inner} }}")
+    elif w.draw(st.integers(0, 3)) == 0:
+        inner = f"h = 0.4 * h + {act}({a}(h) + {b}(u)); c = 0.3 * c + erf({b}(h) + {a}(c))"
+        w.lines.append(f"{name} = scan u in {v.name}, c = 0, h = 0 {{ {inner} }}")
+    else:
+        w.lines.append(f"{name} = scan u in {v.name}, h = 0 {{ h = {leak}{act}({a}(h) + {b}(u)) }}")
     return Value(name, v.shape, "function")
+
+
+def started(w: Writer) -> tuple[Value, list[str]]:
+    """The first value, and the inputs that it is of."""
+    kind = w.pick(*SIZES)
+    shape = SIZES[kind]
+    sizes = ", ".join(map(str, (*shape, 3)))
+    w.adjacency = "G" if kind == "graph" else ""
+    inputs = [f"input x: {kind}({sizes}){' with G' if w.adjacency else ''}"]
+    value = Value("x", shape, "data")
+    if kind == "tokens":
+        value = Value(w.assign(f"embedding(x, std={w.draw(STD)})"), shape, "gaussian")
+    elif kind != "graph" and w.draw(st.integers(0, 3)) == 0:
+        inputs.append(f"input y: {kind}({sizes})")
+        shared = w.layer("S") if w.draw(st.booleans()) else ""
+        second = f"{shared}(y)" if shared else f"dense(y, W_std={w.draw(STD)})"
+        value = Value(w.assign(f"{shared or 'dense'}(x) + {second}"), shape, "gaussian")
+    if len(shape) == 1 and not w.adjacency and w.draw(st.booleans()):
+        value = scanned(w, value)
+    return value, inputs
+
+
+def joined(w: Writer, value: Value, history: list[Value]) -> Value:
+    """A sum with an earlier value, or both side by side."""
+    twins = [v for v in history if v.shape == value.shape and v.law == value.law != "data" and v != value]
+    if not twins or not w.draw(st.booleans()):
+        return value
+    twin = w.draw(st.sampled_from(twins)).name
+    if w.draw(st.integers(0, 3)) == 0:
+        return Value(w.assign(f"concat({value.name}, {twin}) |> dense"), value.shape, "gaussian")
+    return Value(w.assign(f"{value.name} + {w.draw(STD)} * {twin}"), value.shape, value.law)
 
 
 @st.composite
 def programs(draw: st.DrawFn) -> str:
     """The text of a valid program."""
     w = Writer(draw)
-    kind = w.pick(*SIZES)
-    shape = SIZES[kind]
-    value = Value("x", shape, "data")
-    if len(shape) == 1 and draw(st.booleans()):
-        value = scanned(w, value)
+    value, inputs = started(w)
     history = [value]
     for _ in range(draw(st.integers(2, 5))):
         if value.law == "gaussian":
-            step = draw(st.sampled_from([nonlinear, nonlinear, linear, weighted] + ([repeated] if not w.tied else [])))
+            step = draw(st.sampled_from([nonlinear, nonlinear, linear, weighted, repeated]))
         else:
             step = draw(st.sampled_from([weighted, weighted, linear]))
         value = step(w, value)
-        twins = [v for v in history if v.shape == value.shape and v.law == value.law != "data" and v != value]
-        if twins and draw(st.booleans()):
-            value = Value(w.assign(f"{value.name} + {w.draw(STD)} * {draw(st.sampled_from(twins)).name}"), value.shape, value.law)
+        value = joined(w, value, history)
         history.append(value)
-    ends = [" |> global_avg_pool", " |> flatten", " |> last"] if value.shape else [""]
-    sizes = ", ".join(map(str, (*shape, 3)))
-    head = ["param s = 1.1 in (0, inf)", "param t = 0.3 in [0, inf)", f"input x: {kind}({sizes})", *w.tied.values()]
-    lines = [*head, *w.lines, f"output {value.name}{w.pick(*ends)} |> dense(W_std={draw(STD)}{draw(BIAS)})"]
-    return "arch net {\n" + "".join(f"    {line}\n" for line in lines) + "}\n"
+    lines = ["param s = 1.1 in (0, inf)", "param t = 0.3 in [0, inf)", *inputs, *w.tied.values(), *w.lines]
+    return "arch net {\n" + "".join(f"    {line}\n" for line in [*lines, f"output {_outputs(w, value, history)}"]) + "}\n"
+
+
+def _outputs(w: Writer, value: Value, history: list[Value]) -> str:
+    """One output, or two of which one may need more of the positions."""
+    found = [value]
+    if w.draw(st.integers(0, 3)) == 0:
+        found.append(w.draw(st.sampled_from(history)))
+    ends = [[" |> global_avg_pool", " |> flatten", " |> last"] if v.shape else [""] for v in found]
+    texts = [f"{v.name}{w.pick(*end)} |> dense(W_std={w.draw(STD)}{w.draw(BIAS)})" for v, end in zip(found, ends, strict=True)]
+    return texts[0] if len(texts) == 1 else f"p = {texts[0]}, q = {texts[1]}"
 
 
 @st.composite

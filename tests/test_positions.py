@@ -69,6 +69,8 @@ NETWORKS = {
     "hs = scan u in x, h = W(dense(y)) { h = 0.4 * h + W(erf(h)) + U(u) }\noutput relu(hs) |> global_avg_pool |> dense",
     "affine_norm_in_scan": SEQUENCE + "layer W = dense(W_std=1.2)\nlayer U = dense(W_std=0.9, b_std=0.3)\nlayer R = dense(W_std=0.8)\n"
     "hs = scan u in x, h = 0 { h = erf(W(layer_norm(relu(U(u)), affine=true)) + R(h)) }\noutput hs |> global_avg_pool |> dense",
+    "scan_of_a_function": SEQUENCE + "layer W = dense(W_std=1.2, b_std=0.2)\nlayer U = dense(W_std=0.9)\na = relu(W(dense(x)))\n"
+    "hs = scan u in a, h = 0 { h = erf(W(h) + U(u)) }\noutput hs |> W |> erf |> global_avg_pool |> dense",
     "stacked_rnn": SEQUENCE + "layer W = dense()\nlayer U = dense()\nlayer V = dense()\nlayer R = dense()\n"
     "a = scan u in x, h = 0 { h = erf(W(h) + U(u)) }\nb = scan u in a, h = 0 { h = erf(V(h) + R(u)) }\noutput last(b) |> dense",
     "graph": GRAPH + "h = x |> aggregate(A) |> dense(W_std=1.3, b_std=0.2) |> relu\n"

@@ -105,7 +105,7 @@ class Loops(Positions):
 
         Each turn computes the whole table from the one before. A cell (t, r) that reads (t - 1, r - 1) is right after max(t, r)
         turns. Where cells also read (t - 1, r) or (t, r - 1), row t is begun when the variance at t - 1 is right, which takes t
-        turns more: T (T + 1) / 2 for all.
+        turns more: T (T + 1) / 2 for all, and as many again for each further function in a step of the variances in it.
         """
         if side != CROSS and p < q:
             p, q = q, p

@@ -141,6 +141,8 @@ class Rules(Loops, Nonlinear):
             here, there = ends(side)
             shift = 0 if tangent else self._shift(right, p, there, here)
             return (moment(p, right.operand) - shift) * self._factor(right, there), right.layer.name, ()
+        if isinstance(left, ConcatNode) or isinstance(right, ConcatNode):
+            raise Underivable(max(p, q), "one set of weights reads a concatenation and another value: their channels differ")
         return None
 
     def _mean(self, p: int, side: str) -> Finding:

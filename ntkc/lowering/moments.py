@@ -181,9 +181,11 @@ class Moments:
 
 def _settling(loop: For, states: list[State]) -> For:
     """Tables of x with itself, whose variances come from their own diagonal: once the variance at t is right, a sweep over all
-    cells makes row t right, and the one after that the variance at t + 1."""
+    cells makes row t right, and the one after that the variance at t + 1; each further stage of a step takes as many again."""
     assert loop.cells is not None
+    steps = loop.cells.count
+    stages = max(1, 2 * loop.count // (steps * (steps + 1)))
     now = {c.result: sp.Symbol(f"{c.result}_now", real=True) for c in loop.carries}
     sweep = replace(loop, carries=tuple(replace(c, result=now[c.result]) for c in loop.carries))
     carries = tuple(Carry(s.symbol, s.initial, now[s.result], s.result) for s in states)
-    return For(loop.index, 2 * loop.cells.count, carries, (sweep,), loop.span)
+    return For(loop.index, 2 * stages * steps, carries, (sweep,), loop.span)

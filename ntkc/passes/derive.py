@@ -14,7 +14,7 @@ from ntkc.deriving.tables import with_tables
 from ntkc.diagnostics import ArchError, Diagnostic
 from ntkc.gaussian.hermite import Unbounded
 from ntkc.gaussian.slope import Discontinuous
-from ntkc.ir.network import InputNode, Loop, Network
+from ntkc.ir.network import CombineNode, InputNode, Loop, Network
 from ntkc.ir.recursion import Equation, GivenArray, LoopStep, Output, PositionMap, Recursion, State, Step, at_second
 from ntkc.resolving.problem import SAMPLE_IT
 
@@ -81,11 +81,18 @@ def _steps(rules: Rules, place: int | None, own: dict[int, sp.Expr]) -> tuple[St
     for index, loop in enumerate(rules.network.loops):
         states = tuple(_with_own(s, own) for s in rules.scopes[index].states if s.pair[3] != SECOND)
         if loop.parent == place and states:
-            turns = loop.count * (loop.count + 1) // 2 if index in rules.slow else loop.count
+            slow = _stages(rules, index) * loop.count * (loop.count + 1) // 2
+            turns = slow if index in rules.slow else loop.count
             steps.append(LoopStep(index, turns, states, _steps(rules, index, own), loop.span))
     writer = {symbol: i for i, step in enumerate(steps) for symbol in _writes(step)}
     graph = {i: sorted({writer[s] for s in _reads(step) if s in writer} - {i}) for i, step in enumerate(steps)}
     return tuple(steps[i] for i in TopologicalSorter(graph).static_order())
+
+
+def _stages(rules: Rules, loop: int) -> int:
+    """How many values of one step, each a function of those before it, need the variances of one another."""
+    nodes = {i for s in rules.scopes[loop].states if s.pair[0] == "S" for i in s.pair[1:3]}
+    return max(1, sum(not isinstance(rules.network.nodes[i], CombineNode) for i in nodes))
 
 
 def _with_own(moment: Moment, own: dict[int, sp.Expr]) -> Moment:

@@ -131,6 +131,7 @@ class Loops(Expressions):
             fail("not-a-sequence", "`scan` walks a sequence", scan.sequence.span, "this value is none")
         if place.grid[0] is None:
             fail("bad-positions", "`scan` needs to know the length", scan.sequence.span, "write it in the input's type")
+        sequence = self.builder.symbol(self.builder.materialize(sequence, scan.sequence.span))  # before the loop, not inside it
         names = [state.name.id for state in scan.states]
         starts = [self._start(state, int(place.grid[0]), scope) for state in scan.states]
         parent = self.builder.loop
