@@ -14,6 +14,7 @@ from ntkc.checker.moments import Moments
 from ntkc.checker.premises import discharged
 from ntkc.checker.statement import Statement
 from ntkc.checker.text import Reader, Unreadable
+from ntkc.checker.turns import needed
 
 FORMAT = "ntkc-certificate/1"
 Steps = list[dict[str, Any]]
@@ -133,14 +134,12 @@ class Checker:
         known |= set[str]().union(*(self._names(state["result"]) for state in step["states"]))
 
     def _turns(self, step: dict[str, Any], loop: dict[str, Any]) -> Finding:
-        """A `repeat` takes its turns; a scan of T steps takes T where each cell reads the one before on both sides, and has its
-        variances one row at a time otherwise: T (T + 1) / 2."""
-        t, claim = loop["count"], f"loop {step['loop']} takes {step['turns']} turns"
-        carried = {slot["following"] for slot in loop["slots"]}
-        slow = any((p in carried) != (q in carried) for s in step["states"] for _, p, q, _ in [s["moment"]])
-        needed = t * (t + 1) // 2 if loop["scan"] and slow else t
-        enough = step["turns"] >= needed if loop["scan"] else step["turns"] == t
-        return Finding(claim, "proven" if enough else "FAILED", f"{needed} are needed")
+        """A `repeat` takes its turns; a scan as many as its tables need, or more."""
+        least = needed(step, self.statement, self.read) if loop["scan"] else loop["count"]
+        enough = least is not None and (step["turns"] >= least if loop["scan"] else step["turns"] == least)
+        return Finding(
+            f"loop {step['loop']} takes {step['turns']} turns", "proven" if enough else "FAILED", f"{least} are needed"
+        )
 
     def _at(self, state: dict[str, Any], after: int) -> tuple[str, int, int, str]:
         """The moment of what a loop carries, before it or after a turn."""
