@@ -15,7 +15,7 @@ from ntkc.verify.reference import Agreement, agreements
 from ntkc.verify.simulate import Exhausted, Simulated, simulate
 from ntkc.verify.small import small
 
-BUDGET = 12.0
+BUDGET = 20.0
 """Seconds of simulation, compilation included."""
 
 
