@@ -8,10 +8,12 @@ where it stopped. `--write` puts the table into `mutants.md`.
 """
 
 import argparse
+import hashlib
 import json
+import multiprocessing
 import os
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
@@ -23,9 +25,11 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 PROGRAMS = HERE / "mutants"
-BUDGETS = ("0", "8", "60")
+BUDGETS = (0.0, 8.0, 60.0)
 """Seconds of simulation, one after the other until all claims are checked."""
-CACHE = Path(tempfile.gettempdir()) / "ntkc-mutants-xla"
+LONGEST = 600
+HEAVY = "jax jax.numpy jax.scipy.special sympy mpmath scipy.stats scipy.special lark matplotlib rich.table".split()
+"""What the process that all others are forked from has imported."""
 WALLS = (("dual_", "certificates"), ("emitted", "code against reference"), ("finite networks", "simulation"))
 PROPERTIES = ("symmetric", "semidefinite", "grows with", "does not change")
 CLOSE = 1e-9
@@ -40,17 +44,28 @@ def main() -> int:
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     mutants = {m["name"]: m for m in table()}
-    done = {r["name"]: r for r in _lines(options.results) if r["name"] in mutants and r["mutant"] == mutants[r["name"]]}
+    known = [json.loads(line) for line in options.results.read_text().splitlines()] if options.results.exists() else []
+    done = {r["name"]: r for r in known if r.get("mutant") == mutants.get(r["name"])}
+    right = {r["program"]: r["found"] for r in known if r.get("package") == _package()}
     waiting = [m for name, m in mutants.items() if name not in done and (not options.names or name in options.names)]
     start = time.monotonic()
+
+    def record(result: dict, said: str) -> None:
+        with options.results.open("a") as file:
+            file.write(json.dumps(result) + "\n")
+        print(f"{(time.monotonic() - start) / 60:5.1f} min  {said}", flush=True)
+
     with ThreadPoolExecutor(options.jobs) as pool:
-        right = dict(_right(sorted({m["program"] for m in waiting}), pool))
+        programs = sorted({m["program"] for m in waiting} - right.keys())
+        for program, found in zip(programs, pool.map(lambda p: _right(p), programs), strict=True):
+            right[program] = found
+            record({"name": "", "program": program, "package": _package(), "found": found}, f"{program} holds without mutants")
         for count, result in enumerate(pool.map(lambda m: run(m, right[m["program"]]), waiting), 1):
             done[result["name"]] = result
-            with options.results.open("a") as file:
-                file.write(json.dumps(result) + "\n")
-            minutes = (time.monotonic() - start) / 60
-            print(f"{count}/{len(waiting)}  {minutes:4.1f} min  {result['wall']:24}  {result['name']}", flush=True)
+            record(
+                result,
+                f"{count}/{len(waiting)}  {result['wall']:24}{'' if result['changed'] else '(same kernel) '}{result['name']}",
+            )
     if options.write:
         (HERE / "mutants.md").write_text(_page([done[name] for name in mutants if name in done]))
     return int(any(r["wall"] == "SURVIVED" and r["changed"] for r in done.values()))
@@ -61,18 +76,19 @@ def table() -> list[dict]:
     return tomllib.loads((PROGRAMS / "mutants.toml").read_text())["mutant"]
 
 
-def _lines(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+def _package() -> str:
+    """What the package is."""
+    files = sorted((ROOT / "ntkc").rglob("*.py")) + sorted(PROGRAMS.glob("*.arch"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
-def _right(programs: list[str], pool: ThreadPoolExecutor):
+def _right(program: str) -> dict:
     """What the package as it stands finds; all of it has to hold."""
-    for program, found in zip(programs, pool.map(lambda p: _verified(ROOT, p), programs), strict=True):
-        failed = [f"{c['claim']}: {c['status']}" for c in found["claims"] if not c["ok"] or c["status"] == "NOT CHECKED"]
-        if found["crash"] or failed:
-            raise SystemExit(f"{program} does not verify without a mutant: {found['crash'] or failed}")
-        print(f"ready: {program}", flush=True)
-        yield program, found
+    found = _verified(ROOT, program)
+    failed = [f"{c['claim']}: {c['status']}" for c in found["claims"] if not c["ok"] or c["status"] == "NOT CHECKED"]
+    if found["crash"] or failed:
+        raise SystemExit(f"{program} does not verify without a mutant: {found['crash'] or failed}")
+    return found
 
 
 def run(mutant: dict, right: dict) -> dict:
@@ -83,36 +99,60 @@ def run(mutant: dict, right: dict) -> dict:
         file = Path(folder) / "ntkc" / mutant["file"]
         text = file.read_text()
         if text.count(mutant["old"]) != 1:
-            raise SystemExit(
-                f"{mutant['file']}: {mutant['old']!r} stands there {text.count(mutant['old'])} times; mend the mutant"
-            )
+            raise SystemExit(f"{mutant['file']}: {mutant['old']!r} does not stand there once; mend the mutant")
         file.write_text(text.replace(mutant["old"], mutant["new"]))
         found = _verified(Path(folder), mutant["program"])
     failed = [claim["claim"] for claim in found["claims"] if not claim["ok"]]
-    wall = found["crash"] and ("refused" if found["crash"].startswith("error[") else "crash") or _wall(failed)
+    wall = _wall(failed) if not found["crash"] else "refused" if found["crash"].startswith("error[") else "crash"
     changed = bool(found["crash"]) or _differ(found["kernels"], right["kernels"])
     first = found["crash"] or (failed[0] if failed else "")
     return {"name": mutant["name"], "wall": wall, "claim": first, "failed": len(failed), "changed": changed, "mutant": mutant}
 
 
 def _verified(folder: Path, program: str) -> dict:
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(folder),
-        "JAX_COMPILATION_CACHE_DIR": str(CACHE),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
-    }
-    command = [sys.executable, str(PROGRAMS / "verify_one.py"), str(PROGRAMS / f"{program}.arch"), *BUDGETS]
+    """In a process of its own, whose `ntkc` is that of the folder."""
+    context = multiprocessing.get_context("forkserver")
+    here, there = context.Pipe(False)
+    process = context.Process(target=_verify, args=(str(folder), program, there))
+    process.start()
+    there.close()
     try:
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
-    except subprocess.TimeoutExpired:
-        return {"claims": [], "kernels": {}, "crash": "no end within 600 s"}
-    if done.returncode == 0:
-        return {**json.loads(done.stdout), "crash": ""}
-    lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
-    told = [line for line in lines if "error[" in line]
-    return {"claims": [], "kernels": {}, "crash": told[-1][told[-1].index("error[") :] if told else lines[-1]}
+        return here.recv()
+    except EOFError:
+        return {"claims": [], "kernels": {}, "crash": "the process ended"}
+    finally:
+        process.join()
+
+
+def _verify(folder: str, program: str, answer) -> None:
+    """Verifies with one budget after the other until something fails or all is checked."""
+    sys.path.insert(0, folder)
+    signal.signal(signal.SIGALRM, lambda *_: answer.send({"claims": [], "kernels": {}, "crash": "no end"}) or os._exit(1))
+    signal.alarm(LONGEST)
+    try:
+        answer.send({**_report(PROGRAMS / f"{program}.arch"), "crash": ""})
+    except BaseException as error:
+        told = [line for line in str(error).splitlines() if "error[" in line]
+        answer.send({"claims": [], "kernels": {}, "crash": told[0] if told else f"{type(error).__name__}: {str(error)[:200]}"})
+
+
+def _report(file: Path) -> dict:
+    # imported here, where sys.path leads to the mutant
+    from ntkc.passes.read import read
+    from ntkc.pipeline import compile_source
+    from ntkc.verify.samples import kernels, samples_of
+    from ntkc.verify.small import small
+    from ntkc.verify.verify import verify
+
+    compilation = compile_source(read(file), masked=file.stem.startswith("padded"))
+    for budget in BUDGETS:
+        rows = verify(compilation, budget=budget).rows
+        if not all(row.ok for row in rows) or (budget and all(row.status != "NOT CHECKED" for row in rows)):
+            break
+    few = small(compilation)
+    x = samples_of(few, 0)
+    found = {f"{kind} {name}": v.tolist() for (kind, name), v in kernels(few, x, x).items()}
+    return {"claims": [{"claim": r.claim, "status": r.status, "ok": r.ok} for r in rows], "kernels": found}
 
 
 def _wall(failed: list[str]) -> str:
@@ -125,14 +165,8 @@ def _wall(failed: list[str]) -> str:
 
 
 def _differ(found: dict, right: dict) -> bool:
-    pairs = [
-        (u, v)
-        for key in right
-        for row, other in zip(found[key], right[key], strict=True)
-        for u, v in zip(row, other, strict=True)
-    ]
-    scale = max(abs(v) for _, v in pairs)
-    return not all(abs(u - v) <= CLOSE * scale for u, v in pairs)
+    flat, other = ([v for key in sorted(right) for row in kernels[key] for v in row] for kernels in (found, right))
+    return not all(abs(u - v) <= CLOSE * max(map(abs, other)) for u, v in zip(flat, other, strict=True))
 
 
 def _page(results: list[dict]) -> str:
@@ -146,19 +180,23 @@ def _page(results: list[dict]) -> str:
         f"`mutants/` is verified. {len(results)} mutants; {missed} that change a kernel survive. Caught first by: "
         + ", ".join(f"{wall} {n}" for wall, n in count.most_common())
         + ".",
-        "Finite networks are drawn only where everything else holds. A mutant in `backends/finite.py`, in a layer's sample or in the",
-        "reference breaks what kernels are compared with, and changes no kernel itself.",
+        "",
+        "Finite networks are drawn only where everything else holds. A mutant in `backends/finite.py`, in a layer's sample or in",
+        "the reference breaks what kernels are compared with, and changes no kernel itself.",
         "",
         "| file | mutant | program | caught by | first claim that fails | kernel changed |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for r in results:
-        m, claim = r["mutant"], r["claim"].replace("|", "\\|")[:110]
-        lines.append(
-            f"| {m['file']} | {r['name']} | {m['program']} | {r['wall']} | {claim} | {'yes' if r['changed'] else 'no'} |"
-        )
+        m, changed = r["mutant"], "yes" if r["changed"] else "no"
+        claim = " ".join(r["claim"].replace("|", "\\|")[:110].split())
+        lines.append(f"| {m['file']} | {r['name']} | {m['program']} | {r['wall']} | {claim} | {changed} |")
     return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
+    cache = Path(tempfile.gettempdir()) / "ntkc-mutants-xla"
+    os.environ |= {"JAX_COMPILATION_CACHE_DIR": str(cache), "JAX_PLATFORMS": os.environ.get("JAX_PLATFORMS", "cpu")}
+    os.environ |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0"}
+    multiprocessing.set_forkserver_preload(HEAVY)
     sys.exit(main())
