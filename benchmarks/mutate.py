@@ -142,8 +142,8 @@ def _report(file: Path) -> dict:
     # imported here, where sys.path leads to the mutant
     from ntkc.passes.read import read
     from ntkc.pipeline import compile_source
-    from ntkc.verify.samples import kernels, samples_of
     from ntkc.verify import simulate
+    from ntkc.verify.samples import kernels, samples_of
     from ntkc.verify.small import small
     from ntkc.verify.verify import verify
 
