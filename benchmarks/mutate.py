@@ -55,22 +55,24 @@ def main() -> int:
     def record(result: dict, said: str) -> None:
         with options.results.open("a") as file:
             file.write(json.dumps(result) + "\n")
-        print(f"{(time.monotonic() - start) / 60:5.1f} min  {said}", flush=True)
+        print(f"{(time.monotonic() - start) / 60:5.1f} min  {len(done)}/{len(mutants)}  {said}", flush=True)
+
+    def all_of(program: str) -> None:
+        """The program as it is, then its mutants."""
+        if program not in right:
+            right[program] = _right(program)
+            record({"name": "", "program": program, "package": _package(), "found": right[program]}, f"{program} holds")
+        for mutant in (m for m in waiting if m["program"] == program):
+            result = done[mutant["name"]] = run(mutant, right[program])
+            record(result, f"{result['wall']:24}{'' if result['changed'] else '(same kernel) '}{mutant['name']}")
 
     with ThreadPoolExecutor(options.jobs) as pool:
-        programs = sorted({m["program"] for m in waiting} - right.keys())
-        for program, found in zip(programs, pool.map(lambda p: _right(p), programs), strict=True):
-            right[program] = found
-            record({"name": "", "program": program, "package": _package(), "found": found}, f"{program} holds without mutants")
-        for count, result in enumerate(pool.map(lambda m: run(m, right[m["program"]]), waiting), 1):
-            done[result["name"]] = result
-            record(
-                result,
-                f"{count}/{len(waiting)}  {result['wall']:24}{'' if result['changed'] else '(same kernel) '}{result['name']}",
-            )
+        programs = [p for p, _ in Counter(m["program"] for m in waiting).most_common()]
+        broken = [str(e) for f in [pool.submit(all_of, p) for p in programs] if (e := f.exception())]
+    print("\n".join(broken))
     if options.write:
         (HERE / "mutants.md").write_text(_page([done[name] for name in mutants if name in done]))
-    return int(any(r["wall"] == "SURVIVED" and r["changed"] for r in done.values()))
+    return int(bool(broken) or any(r["wall"] == "SURVIVED" and r["changed"] for r in done.values()))
 
 
 def table() -> list[dict]:
@@ -89,7 +91,7 @@ def _right(program: str) -> dict:
     found = _verified(ROOT, program)
     failed = [f"{c['claim']}: {c['status']}" for c in found["claims"] if not c["ok"] or c["status"] == "NOT CHECKED"]
     if found["crash"] or failed:
-        raise SystemExit(f"{program} does not verify without a mutant: {found['crash'] or failed}")
+        raise RuntimeError(f"{program} does not verify without a mutant: {found['crash'] or failed}")
     return found
 
 
@@ -101,7 +103,7 @@ def run(mutant: dict, right: dict) -> dict:
         file = Path(folder) / "ntkc" / mutant["file"]
         text = file.read_text()
         if text.count(mutant["old"]) != 1:
-            raise SystemExit(f"{mutant['file']}: {mutant['old']!r} does not stand there once; mend the mutant")
+            raise RuntimeError(f"{mutant['file']}: {mutant['old']!r} does not stand there once; mend the mutant")
         file.write_text(text.replace(mutant["old"], mutant["new"]))
         found = _verified(Path(folder), mutant["program"])
     failed = [claim["claim"] for claim in found["claims"] if not claim["ok"]]

@@ -4,9 +4,13 @@ For an output y of one channel, E y y' is the NNGP and the inner product of its 
 (Yang 2019, 2020; Huang and Yau 2020 for the order of the NTK's correction).
 """
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -111,7 +115,8 @@ def _at(compilation: Compilation, width: int, seed: int) -> _Width:
     analysis = chunk.memory_analysis()
     if analysis is not None and analysis.temp_size_in_bytes > MEMORY:
         raise Exhausted(f"networks of width {width} take more than {MEMORY >> 20} MiB")
-    known = {key: _entries(v[:ROWS, :ROWS]) for key, v in kernels(compilation, samples, samples).items()}
+    passes = (samples,) if _drops(compilation.module()) else (samples, samples)  # one pass, since its masks are drawn, or two
+    known = {key: _entries(v[:ROWS, :ROWS]) for key, v in kernels(compilation, *passes).items()}
     return _Width(width, known, chunk, jax.random.key(seed + width))
 
 
@@ -131,21 +136,46 @@ def _one(compilation: Compilation, xs: tuple[jax.Array, ...], width: int) -> Cal
     """Of a key: y y' averaged over output channels and positions, and J J' of the first channel averaged over positions."""
     module = compilation.module()
 
-    def outputs(weights: Any) -> dict[str, Any]:
-        found = by_name(module._forward(weights, xs, module.PARAMS, width))
+    def outputs(weights: Any, masks: jax.Array) -> dict[str, Any]:
+        with _dropping(module, masks):
+            found = by_name(module._forward(weights, xs, module.PARAMS, width))
         return {name: y.reshape(ROWS, -1, y.shape[-1]) for name, y in found.items()}
 
     def one(key: jax.Array) -> Kernels:
+        key, masks = jax.random.split(key)
         made = module._Weights({}, key, width)
-        outputs(made)
-        every = outputs(module._Weights(made.arrays, None, width))
+        outputs(made, masks)
+        every = outputs(module._Weights(made.arrays, None, width), masks)
         found = {("nngp", n): jnp.einsum("ipc,jpc->ij", y, y) / (y.shape[1] * y.shape[2]) for n, y in every.items()}
         if "ntk" in kinds(compilation):
-            rows = jax.jacrev(lambda arrays: {n: y[..., 0] for n, y in outputs(module._Weights(arrays, None, width)).items()})
+            again = partial(outputs, masks=masks)
+            rows = jax.jacrev(lambda arrays: {n: y[..., 0] for n, y in again(module._Weights(arrays, None, width)).items()})
             found |= {("ntk", name): _gram(arrays) for name, arrays in rows(made.arrays).items()}
         return {name: _entries(v) for name, v in found.items()}
 
     return one
+
+
+def _drops(module: ModuleType) -> bool:
+    return hasattr(module, "_dropout")
+
+
+@contextmanager
+def _dropping(module: ModuleType, key: jax.Array) -> Iterator[None]:
+    """Dropout as while training, with masks from this key: the emitted finite network is the mean one."""
+    if not _drops(module):
+        yield
+        return
+    kept, count = module._dropout, itertools.count()
+
+    def dropout(h: Any, keep: Any) -> Any:
+        return jnp.where(jax.random.bernoulli(jax.random.fold_in(key, next(count)), keep, h.shape), h / keep, 0)
+
+    module._dropout = dropout  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        module._dropout = kept  # type: ignore[attr-defined]
 
 
 def _gram(gradients: dict[str, Any]) -> Any:
