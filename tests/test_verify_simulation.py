@@ -8,6 +8,7 @@ import sympy as sp
 
 from ntkc import Compilation
 from ntkc.layers.dense import Dense
+from ntkc.layers.dropout import Dropout
 from ntkc.verify.fit import ALPHA, Fit, Means, fit
 from ntkc.verify.simulate import Exhausted, simulate
 
@@ -103,3 +104,10 @@ def test_an_unknown_vocabulary_is_said(compile_text: Compile) -> None:
     text = "arch net {\n    input t: tokens(4, _)\n    output t |> embedding |> global_avg_pool |> dense\n}\n"
     with pytest.raises(Exhausted, match="size of the vocabulary of `t`"):
         simulate(compile_text(text), budget=300)
+
+
+def test_dropout_before_a_nonlinearity(monkeypatch: pytest.MonkeyPatch, compile_text: Compile) -> None:
+    text = "arch net {\n    input x: vector(3)\n    h = dense(x) |> relu |> dropout(keep=0.5)\n    output h |> dense |> relu |> dense\n}\n"
+    assert all(s.fit.p_value >= ALPHA for s in simulate(compile_text(text), budget=300))
+    monkeypatch.setattr(Dropout, "coincident", lambda layer: layer.keep)
+    assert min(s.fit.p_value for s in simulate(compile_text(text), budget=300)) < ALPHA
