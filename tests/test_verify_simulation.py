@@ -107,7 +107,8 @@ def test_an_unknown_vocabulary_is_said(compile_text: Compile) -> None:
 
 
 def test_dropout_before_a_nonlinearity(monkeypatch: pytest.MonkeyPatch, compile_text: Compile) -> None:
-    text = "arch net {\n    input x: vector(3)\n    h = dense(x) |> relu |> dropout(keep=0.5)\n    output h |> dense |> relu |> dense\n}\n"
+    text = "arch net {\n    input x: vector(3)\n    h = dense(x) |> relu |> dropout(keep=0.5)\n"
+    text += "    output h |> dense |> relu |> dense\n}\n"
     assert all(s.fit.p_value >= ALPHA for s in simulate(compile_text(text), budget=300))
     monkeypatch.setattr(Dropout, "coincident", lambda layer: layer.keep)
     assert min(s.fit.p_value for s in simulate(compile_text(text), budget=300)) < ALPHA
