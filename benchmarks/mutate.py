@@ -185,7 +185,7 @@ def _page(results: list[dict]) -> str:
         "# Mutants",
         "",
         "Written by `python benchmarks/mutate.py --write`: one rule of the package is broken at a time, and one small program of",
-        f"`mutants/` is verified. {len(results)} mutants; {missed} that change a kernel survive. Caught first by: "
+        f"`mutants/` is verified. {len(results)} of {len(table())} mutants run; {missed} that change a kernel survive. Caught first by: "
         + ", ".join(f"{wall} {n}" for wall, n in count.most_common())
         + ".",
         "",
