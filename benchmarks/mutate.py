@@ -185,9 +185,8 @@ def _page(results: list[dict]) -> str:
         "# Mutants",
         "",
         "Written by `python benchmarks/mutate.py --write`: one rule of the package is broken at a time, and one small program of",
-        f"`mutants/` is verified. {len(results)} of {len(table())} mutants run; {missed} that change a kernel survive. Caught first by: "
-        + ", ".join(f"{wall} {n}" for wall, n in count.most_common())
-        + ".",
+        f"`mutants/` is verified. {len(results)} of {len(table())} mutants run; {missed} that change a kernel survive.",
+        "Caught first by: " + ", ".join(f"{wall} {n}" for wall, n in count.most_common()) + ".",
         "",
         "Finite networks are drawn only where everything else holds. A mutant in `backends/finite.py`, in a layer's sample or in",
         "the reference breaks what kernels are compared with, and changes no kernel itself.",
