@@ -6,8 +6,11 @@ from dataclasses import replace
 import pytest
 import sympy as sp
 
-from ntkc import Compilation
+from ntkc import Compilation, compile_source
+from ntkc.deriving.masks import Masks
 from ntkc.layers.dense import Dense
+from ntkc.source import Source
+from ntkc.verify.invariance import homogeneity
 from ntkc.verify.properties import properties
 
 Compile = Callable[[str], Compilation]
@@ -53,5 +56,52 @@ def test_a_circular_network_may_be_shifted(monkeypatch: pytest.MonkeyPatch, comp
 
     assert shifts("circular", "global_avg_pool") == [True, True]
     assert shifts("same", "global_avg_pool") == shifts("circular", "flatten") == []
-    monkeypatch.setattr("ntkc.verify.properties._turns", lambda network: True)
+    monkeypatch.setattr("ntkc.verify.properties.circular", lambda network: True)
     assert shifts("same", "global_avg_pool") == [False, False]
+
+
+def test_a_graph_may_be_renumbered(monkeypatch: pytest.MonkeyPatch, compile_text: Compile) -> None:
+    text = "arch net {{\n    input x: graph(4, 3) with A\n    output x |> aggregate(A) |> dense |> relu |> {} |> dense\n}}\n"
+
+    def renumbered(end: str) -> list[bool]:
+        return [r.ok for r in properties(compile_text(text.format(end))) if "renumbered" in r.claim]
+
+    assert renumbered("global_sum_pool") == [True, True]
+    assert renumbered("flatten") == []
+    monkeypatch.setattr("ntkc.verify.properties.unordered", lambda network: True)
+    assert renumbered("flatten") == [False, False]
+
+
+def test_absent_positions_are_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "arch net {\n    input x: sequence(4, 3)\n    output x |> conv(3) |> relu |> global_avg_pool |> dense\n}\n"
+
+    def unseen() -> list[bool]:
+        found = properties(compile_source(Source("net.arch", text), masked=True))
+        return [r.ok for r in found if "absent" in r.claim]
+
+    assert unseen() == [True, True]
+    monkeypatch.setattr(Masks, "masked", lambda self, moment, p, q, side: moment)
+    assert unseen() == [False, False]
+
+
+def test_tokens_have_properties(compile_text: Compile) -> None:
+    text = "arch net {\n    input t: tokens(4, 5)\n    output t |> embedding |> conv(2) |> relu |> global_avg_pool |> dense\n}\n"
+    found = properties(compile_text(text))
+    assert len(found) == 5
+    assert all(row.ok for row in found)
+
+
+@pytest.mark.parametrize(
+    ("body", "degree"),
+    [
+        ("x |> dense |> relu |> dense", 1),
+        ("x |> dense |> square |> dense", 2),
+        ("x |> dense |> sign |> dense", 0),
+        ("x |> dense(b_std=0.1) |> relu |> dense", None),
+        ("x |> dense |> erf |> dense", None),
+        ("dense(relu(dense(x)) + square(dense(x)))", None),
+    ],
+)
+def test_homogeneity_is_read_off(compile_text: Compile, body: str, degree: float | None) -> None:
+    text = f"activation square(z) = z^2\n\narch net {{\n    input x: vector(3)\n    output {body}\n}}\n"
+    assert homogeneity(compile_text(text).network) == degree

@@ -8,12 +8,20 @@ import sympy as sp
 
 from ntkc import Compilation
 from ntkc.layers.dense import Dense
+from ntkc.layers.dropout import Dropout
 from ntkc.verify.fit import ALPHA, Fit, Means, fit
-from ntkc.verify.simulate import simulate
+from ntkc.verify.simulate import Exhausted, simulate
 
 KERNEL = np.array([1.0, 0.4, 0.7])
 PROGRAM = "arch net {\n    input x: vector(3)\n    output dense(relu(dense(x, b_std=0.8)))\n}\n"
 Compile = Callable[[str], Compilation]
+
+
+@pytest.fixture(autouse=True)
+def _few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An end by the number of draws, not by the clock, which is another on a busy machine."""
+    monkeypatch.setattr("ntkc.verify.simulate.WIDTHS", (32, 64))
+    monkeypatch.setattr("ntkc.verify.simulate.MOST", 1600)
 
 
 def _fit(source: np.random.Generator, factor: float = 1.0) -> Fit:
@@ -41,7 +49,7 @@ def test_the_stated_power_is_reached() -> None:
 
 
 def test_a_right_network_agrees(compile_text: Compile) -> None:
-    found = simulate(compile_text(PROGRAM), budget=1)
+    found = simulate(compile_text(PROGRAM), budget=300)
     assert [s.kind for s in found] == ["nngp", "ntk"]
     assert all(s.fit.p_value >= ALPHA for s in found)
 
@@ -57,12 +65,50 @@ def test_a_broken_linear_rule_is_found(
     monkeypatch: pytest.MonkeyPatch, compile_text: Compile, rule: str, wrong: Callable[..., sp.Expr]
 ) -> None:
     monkeypatch.setattr(Dense, rule, wrong)
-    found = simulate(compile_text(PROGRAM), budget=4)
+    found = simulate(compile_text(PROGRAM), budget=300)
     assert min(s.fit.p_value for s in found) < ALPHA
 
 
 def test_widths_of_the_file_grow(compile_text: Compile) -> None:
     text = "arch net {\n    option parameterization = standard\n    input x: vector(3)\n"
     text += "    output dense(relu(dense(x, width=512, b_std=0.3)), width=1)\n}\n"
-    found = simulate(compile_text(text), budget=1)
+    found = simulate(compile_text(text), budget=300)
     assert all(s.fit.p_value >= ALPHA for s in found)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "input t: tokens(4, 5)\n    output t |> embedding |> conv(2) |> relu |> global_avg_pool |> dense",
+        "input x: graph(4, 3) with A\n    output x |> aggregate(A) |> dense |> relu |> global_sum_pool |> dense",
+    ],
+)
+def test_tokens_and_graphs_are_drawn(compile_text: Compile, body: str) -> None:
+    found = simulate(compile_text(f"arch net {{\n    {body}\n}}\n"), budget=300)
+    assert [s.kind for s in found] == ["nngp", "ntk"]
+    assert all(s.fit.p_value >= ALPHA for s in found)
+
+
+def test_a_spent_budget_is_said(compile_text: Compile) -> None:
+    with pytest.raises(Exhausted, match="the budget was spent before"):
+        simulate(compile_text(PROGRAM), budget=0.01)
+
+
+def test_too_little_memory_is_said(monkeypatch: pytest.MonkeyPatch, compile_text: Compile) -> None:
+    monkeypatch.setattr("ntkc.verify.simulate.MEMORY", 100)
+    with pytest.raises(Exhausted, match="take more than 0 MiB"):
+        simulate(compile_text(PROGRAM), budget=300)
+
+
+def test_an_unknown_vocabulary_is_said(compile_text: Compile) -> None:
+    text = "arch net {\n    input t: tokens(4, _)\n    output t |> embedding |> global_avg_pool |> dense\n}\n"
+    with pytest.raises(Exhausted, match="size of the vocabulary of `t`"):
+        simulate(compile_text(text), budget=300)
+
+
+def test_dropout_before_a_nonlinearity(monkeypatch: pytest.MonkeyPatch, compile_text: Compile) -> None:
+    text = "arch net {\n    input x: vector(3)\n    h = dense(x) |> relu |> dropout(keep=0.5)\n"
+    text += "    output h |> dense |> relu |> dense\n}\n"
+    assert all(s.fit.p_value >= ALPHA for s in simulate(compile_text(text), budget=300))
+    monkeypatch.setattr(Dropout, "coincident", lambda layer: layer.keep)
+    assert min(s.fit.p_value for s in simulate(compile_text(text), budget=300)) < ALPHA

@@ -127,16 +127,20 @@ def _direct(expectation: Expectation, point: Point) -> float:
     rho = float(point[C]) / (s * t)
     tau = np.sqrt(1 - rho**2)
     x, w = _normal((-12.0, -3.0, 0.0, 3.0, 12.0), 80)
-    f = _values(expectation.f, point, s * x)
-    inner = np.array([_inner(expectation.g, point, t, tau, rho * xi) for xi in x])
-    return float(np.sum(w * f * inner))
+    kinks = np.clip(-rho * x / tau, -11.9, 11.9)
+    y, inner = (np.stack(rows) for rows in zip(*(_normal(_around(kink), 60) for kink in kinks), strict=True))
+    g = _values(expectation.g, point, t * (rho * x[:, None] + tau * y))
+    return float(np.sum(w * _values(expectation.f, point, s * x) * np.sum(inner * g, 1)))
 
 
-def _inner(function: sp.Expr, point: Point, t: float, tau: float, shift: float) -> float:
-    kink = float(np.clip(-shift / tau, -11.9, 11.9))
-    y, w = _normal(tuple(sorted([-12.0, kink - 4, kink, kink + 4, 12.0])), 60)
-    values = _values(function, point, t * (shift + tau * y))
-    return float(np.sum(w * values))
+def _around(kink: float) -> tuple[float, ...]:
+    return tuple(sorted([-12.0, kink - 4, kink, kink + 4, 12.0]))
+
+
+@cache
+def _legendre(count: int) -> tuple[np.ndarray, np.ndarray]:
+    nodes, weights = np.polynomial.legendre.leggauss(count)
+    return nodes, weights
 
 
 def _normal(ends: tuple[float, ...], count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -155,8 +159,3 @@ def _values(function: sp.Expr, point: Point, z: np.ndarray) -> np.ndarray:
 def _callable(function: sp.Expr, point: tuple[tuple[sp.Symbol, sp.Expr], ...]) -> Callable[[np.ndarray], np.ndarray]:
     fixed = function.subs({k: v for k, v in point if k in function.free_symbols and k != Z})
     return sp.lambdify(Z, fixed, ["scipy", "numpy"])  # type: ignore[no-any-return]
-
-
-@cache
-def _legendre(count: int) -> tuple[np.ndarray, np.ndarray]:
-    return np.polynomial.legendre.leggauss(count)

@@ -1,7 +1,9 @@
 """Compilation -> Compilation: the same program on fewer positions, since the derivation is the same for any number of them."""
 
+import itertools
 import math
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
 
 from ntkc.diagnostics import ArchError
 from ntkc.ir import syntax as ast
@@ -9,6 +11,9 @@ from ntkc.ir.network import InputNode
 from ntkc.pipeline import Compilation, compile_syntax
 
 LARGEST = 30
+POOLS = ("avg_pool", "sum_pool", "max_pool")
+WIDEST = 3
+"""Where the positions left are too few for the windows of pools, those above it become 1."""
 
 
 def small(compilation: Compilation) -> Compilation:
@@ -16,11 +21,11 @@ def small(compilation: Compilation) -> Compilation:
     inputs = [n for n in compilation.network.nodes if isinstance(n, InputNode)]
     if math.prod(max((n or 4) for n in (1, *i.type.positions)) ** len(i.type.positions) for i in inputs) <= LARGEST:
         return compilation
-    for most in (4, 5, 6, 8, 12, 16):
+    for most, windows in itertools.product((4, 5, 6, 8, 12, 16), (False, True)):
         try:
             return compile_syntax(
                 compilation.source,
-                _capped(compilation.syntax, most),
+                _capped(_narrowed(compilation.syntax) if windows else compilation.syntax, most),
                 compilation.network.name,
                 compilation.overrides,
                 masked=compilation.network.masked,
@@ -45,3 +50,19 @@ def _capped(file: ast.File, most: int) -> ast.File:
 
     items = (replace(i, body=tuple(map(statement, i.body))) if isinstance(i, ast.Arch) else i for i in file.items)
     return replace(file, items=tuple(items))
+
+
+def _narrowed(node: Any) -> Any:
+    """The syntax with wide windows of pools as 1."""
+    if isinstance(node, tuple):
+        return tuple(map(_narrowed, node))
+    if not is_dataclass(node) or isinstance(node, type):
+        return node
+    if isinstance(node, ast.Call) and node.function.id in POOLS:
+        return replace(node, args=tuple(map(_window, node.args)))
+    return replace(node, **{f.name: _narrowed(getattr(node, f.name)) for f in fields(node) if f.name != "span"})
+
+
+def _window(argument: ast.Expr) -> ast.Expr:
+    wide = isinstance(argument, ast.Number) and argument.text.isdigit() and int(argument.text) > WIDEST
+    return replace(argument, text="1") if wide else argument  # type: ignore[arg-type]

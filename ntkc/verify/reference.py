@@ -1,0 +1,79 @@
+"""Compilation -> Agreements: the emitted code against the reference backend, on shared samples."""
+
+import time
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from ntkc.backends.reference import evaluate
+from ntkc.gaussian.series import Series
+from ntkc.pipeline import Compilation
+from ntkc.verify.samples import Samples, diagonals, kernels, kinds, samples_of
+
+TOLERANCE, TOLERANCE32 = 1e-9, 5e-5
+"""In float64, and in float32, which goes other ways through the emitted code."""
+PAIRS = ((0, 3), (1, 2), (0, 2), (1, 3))
+"""Of samples; the first is close together."""
+SECONDS = 6.0
+"""No further pair is begun after so long."""
+Numbers: TypeAlias = dict[tuple[int, int], dict[tuple[str, str], float]]
+"""By pair of samples, then kind and output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The largest difference over all outputs, relative to the largest entry."""
+
+    claim: str
+    gap: float
+    tolerance: float
+    pairs: int
+
+    @property
+    def ok(self) -> bool:
+        return self.gap < self.tolerance
+
+
+def agreements(compilation: Compilation, seed: int) -> list[Agreement]:
+    """Of `kernel` between samples in float64, of `kernel` of samples with themselves in float32, and of `diagonal`."""
+    x = samples_of(compilation, seed)
+    single = tuple(v.astype("float32") if v.dtype == float else v for v in x)
+    between, alone, diagonal = kernels(compilation, x, x), kernels(compilation, single), diagonals(compilation, single)
+    reference = _reference(compilation, x)
+    pairs = [pair for pair in reference if pair[0] != pair[1]]
+    rows = []
+    for kind in kinds(compilation):
+        keys = [(kind, output.name) for output in compilation.recursion.outputs]
+        for claim, found, where, tolerance in (
+            (f"emitted {kind} against the reference", between, pairs, TOLERANCE),
+            (f"emitted {kind} in float32 against the reference", alone, list(reference), TOLERANCE32),
+        ):
+            gap = max(_gap({p: reference[p][key] for p in where}, found[key]) for key in keys)
+            rows.append(Agreement(claim, gap, tolerance, len(where)))
+        gap = max(_relative(diagonal[key] - np.diagonal(alone[key]), alone[key]) for key in keys)
+        rows.append(Agreement(f"emitted diagonal of the {kind}", gap, TOLERANCE32, len(x[0])))
+    return rows
+
+
+def _reference(compilation: Compilation, x: Samples) -> Numbers:
+    """Of one sample with itself, then of pairs until time is up."""
+    series = any(isinstance(d.law, Series) for d in compilation.recursion.duals)
+    digits = 15 if series or any(compilation.recursion.grids) else 30
+    found, start = Numbers(), time.monotonic()
+    for i, j in ((0, 0), *PAIRS):
+        if len(found) > 1 and time.monotonic() - start > SECONDS:
+            break
+        first = [v[i] for v in x]
+        values = evaluate(compilation.recursion, first, first if i == j else [v[j] for v in x], digits)
+        found[i, j] = {(k, n): float(v) for k in ("nngp", "ntk") for n, v in getattr(values, k).items()}
+    return found
+
+
+def _gap(reference: dict[tuple[int, int], float], code: np.ndarray) -> float:
+    right = np.array(list(reference.values()))
+    return _relative(np.array([code[pair] for pair in reference]) - right, right)
+
+
+def _relative(difference: np.ndarray, scale: np.ndarray) -> float:
+    return float(np.max(np.abs(difference)) / max(float(np.max(np.abs(scale))), 1e-300))
