@@ -11,12 +11,16 @@ from ntkc.pipeline import Compilation, compile_syntax
 LARGEST = 30
 
 
-def small(compilation: Compilation) -> Compilation:
-    """The same program with at most so many positions on each axis that the reference takes seconds."""
+SIZES = (4, 5, 6, 8, 12, 16)
+
+
+def small(compilation: Compilation, sizes: tuple[int, ...] = SIZES, largest: int = LARGEST) -> Compilation:
+    """The same program with at most so many positions on each axis, the first of `sizes` that it allows, that the reference takes
+    seconds."""
     inputs = [n for n in compilation.network.nodes if isinstance(n, InputNode)]
-    if math.prod(max((n or 4) for n in (1, *i.type.positions)) ** len(i.type.positions) for i in inputs) <= LARGEST:
+    if math.prod(max((n or 4) for n in (1, *i.type.positions)) ** len(i.type.positions) for i in inputs) <= largest:
         return compilation
-    for most in (4, 5, 6, 8, 12, 16):
+    for most in sizes:
         try:
             return compile_syntax(
                 compilation.source,

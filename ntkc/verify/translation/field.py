@@ -1,0 +1,283 @@
+"""Exact values: sums of rational multiples of products of powers of atoms, each with its number at one random point.
+
+An atom is a symbol, a function of values, or a name for a value. The number decides comparisons, and says which atoms might be
+equal to a value; that they are equal is then proven by expanding names, latest first, until everything cancels.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from time import monotonic
+from typing import Any, TypeAlias
+
+import mpmath as mp
+
+Exponent: TypeAlias = int | Fraction
+Monomial: TypeAlias = tuple[tuple[int, Exponent], ...]
+Form: TypeAlias = dict[Monomial, Fraction]
+DIGITS, BITS = 60, 130
+"""Numbers are computed to so many digits, and compared in so many bits."""
+LARGEST = 4000
+LONGEST = 40
+"""Terms: of a product, and of a value that has no name."""
+
+
+class TooLarge(Exception):
+    """A form has too many terms to go on with."""
+
+
+class Unread(Exception):
+    """What the reader has no rule for."""
+
+
+def in_time(deadline: float) -> None:
+    """Gives up after it."""
+    if monotonic() > deadline:
+        raise Unread("the program is too large to be read in the time allowed")
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """`square` atoms stand for their definition to a power below 1; other definitions are expanded only in proofs."""
+
+    name: str
+    number: Any
+    positive: bool
+    definition: Form | None = None
+    square: bool = False
+    prime: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Value:
+    """`form` is None where it grew too large; the number is still right."""
+
+    field: "Field"
+    form: Form | None
+    number: Any
+
+    def __add__(self, other: "Value") -> "Value":
+        if self.form is None or other.form is None:
+            return Value(self.field, None, self.number + other.number)
+        if not self.form or not other.form:
+            return other if not self.form else self
+        found = dict(self.form)
+        for monomial, k in other.form.items():
+            _accumulate(found, monomial, k)
+        return Value(self.field, found, self.number + other.number)
+
+    def __neg__(self) -> "Value":
+        return self.times(Fraction(-1))
+
+    def __sub__(self, other: "Value") -> "Value":
+        return self + -other
+
+    def times(self, k: Fraction) -> "Value":
+        form = None if self.form is None else {m: k * c for m, c in self.form.items()} if k else {}
+        return Value(self.field, form, self.number * k.numerator / k.denominator)
+
+    def __mul__(self, other: "Value") -> "Value":
+        number = self.number * other.number
+        if self.form == {} or other.form == {}:
+            return self.field.zero
+        if self.form is None or other.form is None:
+            return Value(self.field, None, number)
+        for one, two in ((self, other), (other, self)):
+            if len(one.form or ()) == 1 and () in (one.form or ()):
+                return two.times((one.form or {})[()])
+        try:
+            return Value(self.field, self.field.product(self.form, other.form), number)
+        except TooLarge:
+            return Value(self.field, None, number)
+
+
+def _accumulate(form: Form, monomial: Monomial, k: Fraction) -> None:
+    total = form.get(monomial, 0) + k
+    if total:
+        form[monomial] = Fraction(total)
+    else:
+        form.pop(monomial, None)
+
+
+def plain(exponent: Exponent) -> Exponent:
+    """Integers as such."""
+    return int(exponent) if exponent.denominator == 1 else exponent
+
+
+def merged(m: Monomial, n: Monomial) -> Monomial:
+    """The product of two monomials."""
+    found = dict(m)
+    for i, e in n:
+        total = found.get(i, 0) + e
+        if total:
+            found[i] = plain(total)
+        else:
+            del found[i]
+    return tuple(sorted(found.items()))
+
+
+@dataclass(slots=True)
+class Field:
+    """All atoms, and what is known of them."""
+
+    atoms: list[Atom] = field(default_factory=list)
+    guesses: list[str] = field(default_factory=list)
+    """What is equal to 45 digits without a proof."""
+    branches: int = 0
+    """Comparisons that were decided at the point."""
+    seen: set[int] = field(default_factory=set)
+    """Names that the code's values were found equal to."""
+    _named: dict[object, list[int]] = field(default_factory=dict)
+    _applications: dict[object, list[tuple[tuple[Value, ...], Value]]] = field(default_factory=dict)
+    _special: set[int] = field(default_factory=set)
+    _primes: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def zero(self) -> Value:
+        return Value(self, {}, mp.mpf(0))
+
+    def constant(self, k: Fraction | int) -> Value:
+        k = Fraction(k)
+        return Value(self, {(): k} if k else {}, mp.mpf(k.numerator) / k.denominator)
+
+    def atom(self, atom: Atom) -> Value:
+        """A new one."""
+        self.atoms.append(atom)
+        index = len(self.atoms) - 1
+        if atom.square or atom.prime:
+            self._special.add(index)
+        return self.of(index)
+
+    def of(self, index: int) -> Value:
+        return Value(self, {((index, 1),): Fraction(1)}, self.atoms[index].number)
+
+    def product(self, f: Form, g: Form) -> Form:
+        if len(f) * len(g) > LARGEST:
+            raise TooLarge
+        found: Form = {}
+        for m, a in f.items():
+            for n, b in g.items():
+                self._put(found, merged(m, n), a * b)
+        return found
+
+    def _put(self, found: Form, monomial: Monomial, k: Fraction) -> None:
+        """Roots have powers below 1, and primes between 0 and 1."""
+        if not self._special.isdisjoint(i for i, _ in monomial):
+            for i, e in monomial:
+                atom = self.atoms[i]
+                whole = e.__floor__() if atom.prime or (atom.square and e >= 1) else 0
+                if not whole:
+                    continue
+                rest = merged(monomial, ((i, -whole),))
+                if atom.prime:
+                    return self._put(found, rest, k * Fraction(atom.prime) ** whole)
+                expanded: Form = {rest: k}
+                for _ in range(whole):
+                    expanded = self.product(expanded, atom.definition or {})
+                for m, c in expanded.items():
+                    self._put(found, m, c)
+                return None
+        return _accumulate(found, monomial, k)
+
+    def prime(self, p: int) -> int:
+        """The atom of a prime number, for its roots."""
+        if p not in self._primes:
+            self.atom(Atom(str(p), mp.mpf(p), True, prime=p))
+            self._primes[p] = len(self.atoms) - 1
+        return self._primes[p]
+
+    # --- names ----------------------------------------------------------------------------------------------------------
+
+    def name(self, name: str, value: Value, positive: bool, *, square: bool = False) -> Value:
+        """An atom for a value: the one that is known to be equal, if there is one."""
+        for index in self._named.get((square, key(value.number)), ()):
+            if self.equal(value, Value(self, self.atoms[index].definition, self.atoms[index].number), name):
+                return self.of(index)
+        found = self.atom(Atom(name, value.number, positive, value.form, square))
+        self._named.setdefault((square, key(value.number)), []).append(len(self.atoms) - 1)
+        return found
+
+    def settled(self, value: Value) -> Value:
+        """A value by the name that it is known by, or by a new one if it is long."""
+        form = value.form
+        if form is not None and (len(form) == 0 or (len(form) == 1 and len(next(iter(form))) <= 1 and 1 in form.values())):
+            for (index, e), *_ in form:
+                if e == 1:
+                    self.seen.add(index)
+            return value
+        for index in self._named.get((False, key(value.number)), ()):
+            if self.equal(value, self.of(index), self.atoms[index].name):
+                self.seen.add(index)
+                return self.of(index)
+        return value if form is not None and len(form) <= LONGEST else self.name("", value, False)
+
+    def apply(self, name: str, arguments: tuple[Value, ...], number: Any, *, positive: bool = False) -> Value:
+        """A function of which nothing is known but that it is one."""
+        at = (name, *(key(a.number) for a in arguments))
+        for others, found in self._applications.get(at, ()):
+            if all(self.equal(a, b, f"an argument of {name}") for a, b in zip(arguments, others, strict=True)):
+                return found
+        found = self.atom(Atom(name, number() if callable(number) else number, positive))
+        self._applications.setdefault(at, []).append((arguments, found))
+        return found
+
+    # --- proofs ---------------------------------------------------------------------------------------------------------
+
+    def equal(self, u: Value, v: Value, what: str) -> bool:
+        """Whether two values are; where that is too much to prove, whether they agree to 38 digits, which is noted down."""
+        if not alike(u.number, v.number):
+            return False
+        if u.form == v.form and u.form is not None:
+            return True
+        difference = (u - v).form
+        try:
+            proven = difference is not None and self.vanishes(difference)
+        except TooLarge:
+            proven = False
+        if not proven:
+            self.guesses.append(what)
+        return True
+
+    def vanishes(self, form: Form) -> bool:
+        """Whether a form is 0 when names are expanded, the latest first, and denominators cleared."""
+        if not form:
+            return True
+        defined = {i for m in form for i, _ in m if self.atoms[i].definition is not None}
+        if not defined:
+            return False
+        latest = max(defined)
+        powers = {m: dict(m).get(latest, 0) for m in form}
+        low = min(powers.values())
+        parts: dict[Exponent, list[tuple[Monomial, Fraction, int]]] = {}
+        for m, k in form.items():
+            e = powers[m] - low
+            rest = tuple(pair for pair in m if pair[0] != latest)
+            parts.setdefault(e % 1, []).append((rest, k, int(e)))
+        return all(self.vanishes(self._expanded(part, self.atoms[latest].definition or {})) for part in parts.values())
+
+    def _expanded(self, terms: Iterable[tuple[Monomial, Fraction, int]], definition: Form) -> Form:
+        by_power: dict[int, Form] = {}
+        for m, k, e in terms:
+            _accumulate(by_power.setdefault(e, {}), m, k)
+        total: Form = {}
+        for e in range(max(by_power), -1, -1):
+            total = self.product(total, definition) if total else {}
+            for m, k in by_power.get(e, {}).items():
+                self._put(total, m, k)
+            if len(total) > LARGEST:
+                raise TooLarge
+        return total
+
+
+def key(number: Any) -> object:
+    """A number to so many bits."""
+    sign, man, exp, bc = number._mpf_
+    if not man:
+        return 0
+    shift = bc - BITS
+    return (sign, (man + (1 << (shift - 1))) >> shift, exp + shift) if shift > 0 else (sign, man << -shift, exp + shift)
+
+
+def alike(u: Any, v: Any) -> bool:
+    """Whether two numbers agree to 38 digits."""
+    return bool(abs(u - v) <= mp.mpf("1e-38") * max(abs(u), abs(v), mp.mpf("1e-6")))
