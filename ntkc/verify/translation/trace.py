@@ -20,7 +20,19 @@ def _shape_of(first: Any, *others: Any, function: str) -> Any:
 
 
 CALL.def_abstract_eval(_shape_of)
-batching.primitive_batchers[CALL] = lambda arguments, axes, **params: batching.broadcast_batcher(CALL, arguments, axes, **params)
+
+
+def _batched(arguments: Any, axes: Any, *, function: str) -> Any:
+    """The batch axis in front of each argument."""
+    size = next(v.shape[a] for v, a in zip(arguments, axes, strict=True) if a is not None)
+    front = [
+        jnp.broadcast_to(v, (size, *v.shape)) if a is None else jnp.moveaxis(v, a, 0)
+        for v, a in zip(arguments, axes, strict=True)
+    ]
+    return CALL.bind(*front, function=function), 0
+
+
+batching.primitive_batchers[CALL] = _batched
 
 
 def _kept(name: str) -> Callable[..., Any]:
