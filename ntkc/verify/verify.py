@@ -17,6 +17,7 @@ from ntkc.verify.fit import ALPHA, POWER
 from ntkc.verify.properties import Property, properties
 from ntkc.verify.simulate import Simulated, simulate
 from ntkc.verify.small import small
+from ntkc.verify.translation.check import translation
 
 TOLERANCE = 1e-9
 Samples: TypeAlias = tuple[np.ndarray, ...]
@@ -48,6 +49,7 @@ def verify(compilation: Compilation, seed: int = 0, budget: float = BUDGET) -> R
     """Re-checks the derivation and the code, then simulates finite networks for `budget` seconds (0: not at all)."""
     rows = [row for dual in compilation.recursion.duals for row in _dual(dual, seed)]
     rows += _code(compilation, seed)
+    rows += [Row(found.claim, found.status, found.detail, found.ok) for found in translation(compilation, seed)]
     if compilation.recursion.givens or any(node.type.tokens for node in compilation.recursion.inputs):
         reason = "properties and finite networks of tokens, graphs and masks are not drawn here"
         return Report((*rows, Row("properties and simulation", "NOT CHECKED", reason, True)))

@@ -7,7 +7,7 @@ equal to a value; that they are equal is then proven by expanding names, latest 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from time import monotonic
+from time import process_time
 from typing import Any, TypeAlias
 
 import mpmath as mp
@@ -31,8 +31,8 @@ class Unread(Exception):
 
 
 def in_time(deadline: float) -> None:
-    """Gives up after it."""
-    if monotonic() > deadline:
+    """Gives up after so many seconds of computing."""
+    if process_time() > deadline:
         raise Unread("the program is too large to be read in the time allowed")
 
 
@@ -127,6 +127,8 @@ class Field:
     """Comparisons that were decided at the point."""
     seen: set[int] = field(default_factory=set)
     """Names that the code's values were found equal to."""
+    multiples: dict[object, list[tuple[Value, Value]]] = field(default_factory=dict)
+    """(factor, name): of values without their common factor, by their number."""
     _named: dict[object, list[int]] = field(default_factory=dict)
     _applications: dict[object, list[tuple[tuple[Value, ...], Value]]] = field(default_factory=dict)
     _special: set[int] = field(default_factory=set)
@@ -200,11 +202,13 @@ class Field:
     def settled(self, value: Value) -> Value:
         """A value by the name that it is known by, or by a new one if it is long."""
         form = value.form
-        if form is not None and (len(form) == 0 or (len(form) == 1 and len(next(iter(form))) <= 1 and 1 in form.values())):
-            for (index, e), *_ in form:
-                if e == 1:
-                    self.seen.add(index)
+        if form is not None and (not form or () in form) and len(form) <= 1:
             return value
+        if form is not None and len(form) == 1 and 1 in form.values():
+            (monomial,) = form
+            if len(monomial) == 1 and monomial[0][1] == 1:
+                self.seen.add(monomial[0][0])
+                return value
         for index in self._named.get((False, key(value.number)), ()):
             if self.equal(value, self.of(index), self.atoms[index].name):
                 self.seen.add(index)

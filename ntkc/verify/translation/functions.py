@@ -8,7 +8,7 @@ from typing import Any
 import mpmath as mp
 import sympy as sp
 
-from ntkc.verify.translation.field import Atom, Exponent, Field, Form, Monomial, Unread, Value, merged, plain
+from ntkc.verify.translation.field import Atom, Exponent, Field, Form, Monomial, Unread, Value, key, merged, plain
 
 OPAQUE: dict[str, Callable[..., Any]] = {
     "erf": mp.erf,
@@ -74,17 +74,30 @@ def _power_of_number(field: Field, k: Fraction, exponent: Fraction) -> Form:
 
 
 def _of_sum(value: Value, exponent: Fraction) -> Value:
-    """The common factor of all terms apart, by the rules of a term."""
-    form = value.form or {}
-    common = _common(value.field, form)
+    """The common factor of all terms apart, by the rules of a term; the rest by a name that is known for a multiple of it."""
+    outside, rest = _primitive(value)
+    for factor, named in value.field.multiples.get(key(rest.number), ()):
+        if value.field.equal(rest * factor, named, "a multiple of a name"):
+            return _of_term(outside, exponent) * _of_term(factor, -exponent) * _of_term(named, exponent)
+    return _of_term(outside, exponent) * _named(rest, exponent)
+
+
+def remember(value: Value, named: Value) -> None:
+    """Roots and inverses of multiples of a value are those of its name."""
+    if value.form is not None and len(value.form) > 1:
+        factor, rest = _primitive(value)
+        value.field.multiples.setdefault(key(rest.number), []).append((factor, named))
+
+
+def _primitive(value: Value) -> tuple[Value, Value]:
+    """The common factor of all terms, and what is left without it."""
+    form, field = value.form or {}, value.field
+    common = _common(field, form)
     numerators = [abs(k.numerator) for k in form.values()]
     content = Fraction(gcd(*numerators), lcm(*(k.denominator for k in form.values())))
-    outside = Value(value.field, {common: content}, _number(value.field, common, content))
-    if common or content != 1:
-        inside = {merged(m, tuple((i, -e) for i, e in common)): k / content for m, k in form.items()}
-        rest = Value(value.field, inside, value.number / outside.number)
-        return _of_term(outside, exponent) * _named(rest, exponent)
-    return _named(value, exponent)
+    outside = Value(field, {common: content}, _number(field, common, content))
+    inside = {merged(m, tuple((i, -e) for i, e in common)): k / content for m, k in form.items()}
+    return outside, Value(field, inside, value.number / outside.number)
 
 
 def _common(field: Field, form: Form) -> Monomial:

@@ -34,7 +34,7 @@ def moved(equation: Any, inputs: list[Array], field: Field) -> Array:
     if not any(x.dtype == object for x in inputs):
         if equation.outvars[0].aval.dtype.kind == "f":
             raise Unread(f"the primitive {equation.primitive.name} that makes floats")
-        return _run(equation, inputs)
+        return _whole(equation, inputs)
     entries: list[Any] = []
     places = []
     for x in inputs:
@@ -55,6 +55,36 @@ def _boxed(entry: Any) -> Array:
     box = np.empty((), dtype=object)
     box[()] = entry
     return box
+
+
+NUMPY = {
+    "lt": np.less,
+    "gt": np.greater,
+    "le": np.less_equal,
+    "ge": np.greater_equal,
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "and": np.logical_and,
+    "min": np.minimum,
+    "max": np.maximum,
+}
+
+
+def _whole(equation: Any, inputs: list[Array]) -> Array:
+    """Integers and booleans; the common ones by NumPy, which compiles nothing."""
+    name, aval = equation.primitive.name, equation.outvars[0].aval
+    if name in NUMPY and (name != "and" or aval.dtype == bool):
+        return np.asarray(NUMPY[name](*inputs)).astype(aval.dtype)
+    if name == "convert_element_type":
+        return inputs[0].astype(aval.dtype)
+    if name == "iota":
+        along = [-1 if k == equation.params["dimension"] else 1 for k in range(len(aval.shape))]
+        return np.broadcast_to(np.arange(aval.shape[equation.params["dimension"]], dtype=aval.dtype).reshape(along), aval.shape)
+    found = _quick(equation, inputs)
+    return _run(equation, inputs) if found is None else found
 
 
 def _run(equation: Any, inputs: list[Array]) -> Array:
@@ -88,5 +118,14 @@ def _quick(equation: Any, x: list[Array]) -> Array | None:
             return np.choose(np.broadcast_to(x[0].astype(int), shape), x[1:])
         case "concatenate":
             return np.concatenate(x, params["dimension"])
+        case "pad" if all(low >= 0 and high >= 0 and not inside for low, high, inside in params["padding_config"]):
+            return np.pad(x[0], [(low, high) for low, high, _ in params["padding_config"]], constant_values=x[1])
+        case "rev":
+            return np.flip(x[0], params["dimensions"])
+        case "dynamic_update_slice":
+            starts = [min(max(int(i), 0), n - m) for i, n, m in zip(x[2:], x[0].shape, x[1].shape, strict=True)]
+            found = x[0].copy()
+            found[tuple(slice(i, i + m) for i, m in zip(starts, x[1].shape, strict=True))] = x[1]
+            return found
         case _:
             return None

@@ -81,7 +81,9 @@ class Evaluation:
         form = value.form
         if form is not None and (not form or (len(form) == 1 and len(next(iter(form))) <= 1)):
             return value
-        return self.field.name(name, value, positive and bool(value.number > 0))
+        found = self.field.name(name, value, positive and bool(value.number > 0))
+        fn.remember(value, found)
+        return found
 
     def _angles(self, name: str, c: Array, a: Array, b: Array) -> None:
         """Names for d = (1 - c/sqrt(a b))/2 and 1 - d, which code by angle computes with."""
