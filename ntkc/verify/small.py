@@ -36,9 +36,9 @@ def small(compilation: Compilation, sizes: tuple[int, ...] = SIZES, largest: int
 
 def shallow(compilation: Compilation, turns: int) -> Compilation:
     """The same program with its integer consts at most so large."""
-    (arch,) = (i for i in compilation.syntax.items if isinstance(i, ast.Arch) and i.name.text == compilation.network.name)
+    (arch,) = (i for i in compilation.syntax.items if isinstance(i, ast.Arch) and i.name.id == compilation.network.name)
     consts = [s for s in arch.body if isinstance(s, ast.Const) and isinstance(s.value, ast.Number) and s.value.text.isdigit()]
-    fewer = {s.name.text: str(turns) for s in consts if isinstance(s.value, ast.Number) and int(s.value.text) > turns}
+    fewer = {s.name.id: str(turns) for s in consts if isinstance(s.value, ast.Number) and int(s.value.text) > turns}
     overrides = {**compilation.overrides, **fewer}
     return compile_syntax(
         compilation.source, compilation.syntax, compilation.network.name, overrides, masked=compilation.network.masked

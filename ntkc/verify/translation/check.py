@@ -42,7 +42,7 @@ def translation(compilation: Compilation, seed: int = 0) -> list[Claim]:
         return [Claim("emitted code against the recursion", "NOT CHECKED", "it is sampled: there is no recursion and no such code")]
     compilation, size = _smaller(compilation)
     with mp.workdps(DIGITS):
-        claims = list(lemmas(compilation, seed))
+        claims = list(lemmas(compilation))
         for same in (False, True):
             claims += [replace(c, detail=f"{c.detail}{size}") for c in _between(compilation, seed, same)]
     if compilation.program.collapse is not None:

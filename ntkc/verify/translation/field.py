@@ -120,6 +120,7 @@ def merged(m: Monomial, n: Monomial) -> Monomial:
 class Field:
     """All atoms, and what is known of them."""
 
+    longest: int = LONGEST
     atoms: list[Atom] = field(default_factory=list)
     guesses: list[str] = field(default_factory=list)
     """What is equal to 45 digits without a proof."""
@@ -213,7 +214,7 @@ class Field:
             if self.equal(value, self.of(index), self.atoms[index].name):
                 self.seen.add(index)
                 return self.of(index)
-        return value if form is not None and len(form) <= LONGEST else self.name("", value, False)
+        return value if form is not None and len(form) <= self.longest else self.name("", value, False)
 
     def apply(self, name: str, arguments: tuple[Value, ...], number: Any, *, positive: bool = False) -> Value:
         """A function of which nothing is known but that it is one."""
