@@ -41,7 +41,8 @@ class Duals:
         c, a, b = (self.field.settled(v) for v in arguments[:3])
         extra = tuple(self.given[s] for s in self.extra(name))
         if name not in self.degrees:
-            return self.field.apply(name, (c, a, b, *extra), lambda: self._run[name](c.number, a.number, b.number))
+            number, meaning = (lambda: self._run[name](c.number, a.number, b.number)), self._meaning(name, c, a, b)
+            return self.field.apply(name, (c, a, b, *extra), number, meaning=meaning)
         degree = self.degrees[name]
         if a.form == {} or b.form == {}:
             if degree == 0:
@@ -51,6 +52,12 @@ class Duals:
         half = self.field.constant(Fraction(1, 2))
         d = self.field.settled(half - half * c * fn.power(roots, Fraction(-1)))
         return fn.power(roots, Fraction(degree)) * self.kappa(name, d)
+
+    def _meaning(self, name: str, c: Value, a: Value, b: Value) -> Any:
+        law = self.duals[name].law
+        if not isinstance(law, Expectation):
+            return None
+        return lambda: value_of(self.field, law.value, {**self.given, C: c, A: a, B: b}, self)
 
     def kappa(self, name: str, d: Value) -> Value:
         """E f(u) f(v) of variances 1 at the angle where (1 - correlation)/2 is d."""

@@ -11,6 +11,7 @@ from time import process_time
 from typing import Any, TypeAlias
 
 import mpmath as mp
+import sympy as sp
 
 Exponent: TypeAlias = int | Fraction
 Monomial: TypeAlias = tuple[tuple[int, Exponent], ...]
@@ -128,6 +129,8 @@ class Field:
     """Comparisons that were decided at the point."""
     seen: set[int] = field(default_factory=set)
     """Names that the code's values were found equal to."""
+    meanings: dict[int, Any] = field(default_factory=dict)
+    """What an application means: a form, or what makes its value."""
     multiples: dict[object, list[tuple[Value, Value]]] = field(default_factory=dict)
     """(factor, name): of values without their common factor, by their number."""
     _named: dict[object, list[int]] = field(default_factory=dict)
@@ -189,6 +192,16 @@ class Field:
             self._primes[p] = len(self.atoms) - 1
         return self._primes[p]
 
+    def number_power(self, k: Fraction, exponent: Fraction) -> Form:
+        """Of a rational, by the roots of its primes."""
+        if exponent.denominator == 1:
+            return {(): k ** int(exponent)}
+        form: Form = {(): Fraction(1)}
+        for part, sign in ((k.numerator, 1), (k.denominator, -1)):
+            for p, e in sp.factorint(part).items():
+                form = self.product(form, {((self.prime(int(p)), plain(exponent * int(e) * sign)),): Fraction(1)})
+        return form
+
     # --- names ----------------------------------------------------------------------------------------------------------
 
     def name(self, name: str, value: Value, positive: bool, *, square: bool = False) -> Value:
@@ -216,13 +229,15 @@ class Field:
                 return self.of(index)
         return value if form is not None and len(form) <= self.longest else self.name("", value, False)
 
-    def apply(self, name: str, arguments: tuple[Value, ...], number: Any, *, positive: bool = False) -> Value:
-        """A function of which nothing is known but that it is one."""
+    def apply(self, name: str, arguments: tuple[Value, ...], number: Any, *, positive: bool = False, meaning: Any = None) -> Value:
+        """A function of which nothing is known but that it is one, and what it means, if that is ever needed."""
         at = (name, *(key(a.number) for a in arguments))
         for others, found in self._applications.get(at, ()):
             if all(self.equal(a, b, f"an argument of {name}") for a, b in zip(arguments, others, strict=True)):
                 return found
         found = self.atom(Atom(name, number() if callable(number) else number, positive))
+        if meaning is not None:
+            self.meanings[len(self.atoms) - 1] = meaning
         self._applications.setdefault(at, []).append((arguments, found))
         return found
 
@@ -235,30 +250,58 @@ class Field:
         if u.form == v.form and u.form is not None:
             return True
         difference = (u - v).form
-        try:
-            proven = difference is not None and self.vanishes(difference)
-        except TooLarge:
-            proven = False
+        proven = difference is not None and (self._tried(difference, False) or self._tried(difference, True))
         if not proven:
             self.guesses.append(what)
         return True
 
-    def vanishes(self, form: Form) -> bool:
+    def _tried(self, difference: Form, deep: bool) -> bool:
+        try:
+            return self.vanishes(difference, deep)
+        except (TooLarge, Unread):
+            return False
+
+    def _definition(self, index: int, deep: bool) -> Form | None:
+        """Of a name; `deep` also of the functions that have one."""
+        if deep and index in self.meanings:
+            meaning = self.meanings[index]
+            if callable(meaning):
+                meaning = meaning().form
+                self.meanings[index] = meaning
+            return meaning
+        return self.atoms[index].definition
+
+    def vanishes(self, form: Form, deep: bool = False) -> bool:
         """Whether a form is 0 when names are expanded, the latest first, and denominators cleared."""
         if not form:
             return True
-        defined = {i for m in form for i, _ in m if self.atoms[i].definition is not None}
-        if not defined:
+        known = {i: self._definition(i, deep) for m in form for i, _ in m}
+        latest = max((i for i, definition in known.items() if definition is not None), default=None)
+        if latest is None:
             return False
-        latest = max(defined)
+        definition = known[latest] or {}
         powers = {m: dict(m).get(latest, 0) for m in form}
         low = min(powers.values())
+        one = len(definition) == 1 and self._positive(definition)
         parts: dict[Exponent, list[tuple[Monomial, Fraction, int]]] = {}
         for m, k in form.items():
             e = powers[m] - low
             rest = tuple(pair for pair in m if pair[0] != latest)
-            parts.setdefault(e % 1, []).append((rest, k, int(e)))
-        return all(self.vanishes(self._expanded(part, self.atoms[latest].definition or {})) for part in parts.values())
+            part = e % 1
+            if part and one:  # a power of a single term is one
+                for n, c in self._root(definition, Fraction(part)).items():
+                    parts.setdefault(0, []).append((merged(rest, n), k * c, int(e)))
+            else:
+                parts.setdefault(part, []).append((rest, k, int(e)))
+        return all(self.vanishes(self._expanded(part, definition), deep) for part in parts.values())
+
+    def _positive(self, term: Form) -> bool:
+        ((monomial, k),) = term.items()
+        return k > 0 and all(self.atoms[i].positive for i, _ in monomial)
+
+    def _root(self, term: Form, exponent: Fraction) -> Form:
+        ((monomial, k),) = term.items()
+        return self.product({tuple((i, plain(e * exponent)) for i, e in monomial): Fraction(1)}, self.number_power(k, exponent))
 
     def _expanded(self, terms: Iterable[tuple[Monomial, Fraction, int]], definition: Form) -> Form:
         by_power: dict[int, Form] = {}

@@ -6,7 +6,6 @@ from math import gcd, lcm
 from typing import Any
 
 import mpmath as mp
-import sympy as sp
 
 from ntkc.verify.translation.field import Atom, Exponent, Field, Form, Monomial, Unread, Value, key, merged, plain
 
@@ -56,21 +55,15 @@ def _of_term(value: Value, exponent: Fraction) -> Value:
     """(k a^e ...)^p = k^p a^(e p) ...; a root of what may be negative is one name."""
     field = value.field
     ((monomial, k),) = (value.form or {}).items()
-    if exponent.denominator != 1 and not all(field.atoms[i].positive for i, _ in monomial):
-        return _named(value, exponent)
-    found: Form = {tuple((i, plain(Fraction(e) * exponent)) for i, e in monomial): Fraction(1)}
-    number = value.number ** exponent.numerator if exponent.denominator == 1 else value.number ** _mpf(exponent)
-    return Value(field, field.product(found, _power_of_number(field, k, exponent)), number)
-
-
-def _power_of_number(field: Field, k: Fraction, exponent: Fraction) -> Form:
-    if exponent.denominator == 1:
-        return {(): k ** int(exponent)}
-    form: Form = {(): Fraction(1)}
-    for part, sign in ((k.numerator, 1), (k.denominator, -1)):
-        for p, e in sp.factorint(part).items():
-            form = field.product(form, {((field.prime(int(p)), plain(exponent * int(e) * sign)),): Fraction(1)})
-    return form
+    signed = [(i, e) for i, e in monomial if not field.atoms[i].positive]
+    sign = 1
+    if exponent.denominator != 1 and signed:
+        if any(e % 2 or (e * exponent).denominator != 1 for _, e in signed):
+            return _named(value, exponent)
+        field.branches += 1  # (a^2)^(1/2) has the sign that a has at the point
+        sign = -1 if sum(e * exponent for i, e in signed if field.atoms[i].number < 0) % 2 else 1
+    found: Form = {tuple((i, plain(Fraction(e) * exponent)) for i, e in monomial): Fraction(sign)}
+    return Value(field, field.product(found, field.number_power(k, exponent)), _raised(value, exponent))
 
 
 def _of_sum(value: Value, exponent: Fraction) -> Value:
