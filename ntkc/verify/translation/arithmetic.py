@@ -96,5 +96,3 @@ def contracted(x: Any, y: Any, numbers: Any, field: Field) -> Any:
         u, v = left[index[:n]], right[(*index[:b], *index[n:])]
         found[index] = field.settled(sum((s * t for s, t in zip(u, v, strict=True)), field.zero))
     return found
-
-

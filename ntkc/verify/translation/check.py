@@ -39,7 +39,9 @@ GENERAL = "distinct samples in general position"
 def translation(compilation: Compilation, seed: int = 0) -> list[Claim]:
     """One claim for each function of the code, and one for each kernel between samples and of a sample with itself."""
     if compilation.derived is None:
-        return [Claim("emitted code against the recursion", "NOT CHECKED", "it is sampled: there is no recursion and no such code")]
+        return [
+            Claim("emitted code against the recursion", "NOT CHECKED", "it is sampled: there is no recursion and no such code")
+        ]
     compilation, size = _smaller(compilation)
     with mp.workdps(DIGITS):
         claims = list(lemmas(compilation))
@@ -53,7 +55,8 @@ def translation(compilation: Compilation, seed: int = 0) -> list[Claim]:
 
 def _smaller(compilation: Compilation) -> tuple[Compilation, str]:
     """The program on few positions and, where its loops are long, with few turns; and what was made smaller."""
-    found, said = small(compilation, SIZES, LARGEST), []
+    few = all((n or 0) <= SIZES[0] for node in compilation.recursion.inputs for n in node.type.positions)
+    found, said = compilation if few else small(compilation, SIZES, LARGEST), []
     if found is not compilation:
         said.append(f"on positions {[n.type.positions for n in found.recursion.inputs]}")
     longest = max((s.count for s in found.recursion.steps if isinstance(s, LoopStep)), default=0)
@@ -121,7 +124,9 @@ class Proof:
         if missing is None:
             return "the output differs"
         line, _ = missing.span.source.position(missing.span.start)
-        return f"the first value that the code does not compute is {missing.symbol} = {missing.value} [{missing.rule}], line {line}"
+        return (
+            f"the first value that the code does not compute is {missing.symbol} = {missing.value} [{missing.rule}], line {line}"
+        )
 
     def _code(self, kinds: tuple[str, ...]) -> dict[tuple[str, str], Value]:
         names = [f"{d}{kind}" for d in self.duals.duals for kind in ("", "_gap", "_angle")]

@@ -61,5 +61,7 @@ Named.__neg__ = lambda self: Named(-self.exact)  # type: ignore[method-assign]
 
 def exact_math() -> SimpleNamespace:
     """`math` whose numbers know what they are."""
-    functions = {name: (lambda x, f=getattr(sp, name): Named(f(_exact(x)))) for name in ("sqrt", "exp", "log", "erf", "sin", "cos")}
+    functions = {
+        name: (lambda x, f=getattr(sp, name): Named(f(_exact(x)))) for name in ("sqrt", "exp", "log", "erf", "sin", "cos")
+    }
     return SimpleNamespace(**{**vars(math), **functions, "pi": Named(sp.pi), "e": Named(sp.E)})

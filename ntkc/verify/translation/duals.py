@@ -108,7 +108,9 @@ def _degree(dual: Dual) -> int:
         raise Unread(f"a curve of the series {dual.name}")
     field = Field()
     names = sorted(law.value.free_symbols - {A, B, C}, key=str)
-    known: dict[sp.Basic, Any] = {s: field.atom(Atom(s.name, mp.mpf(i + 3) / 7, bool(s.is_positive))) for i, s in enumerate(names)}
+    known: dict[sp.Basic, Any] = {
+        s: field.atom(Atom(s.name, mp.mpf(i + 3) / 7, bool(s.is_positive))) for i, s in enumerate(names)
+    }
     s, t, r = (field.atom(Atom(n, mp.mpf(k) / 10, n != "r")) for n, k in (("s", 13), ("t", 17), ("r", 3)))
     one = field.constant(1)
 

@@ -229,7 +229,9 @@ class Field:
                 return self.of(index)
         return value if form is not None and len(form) <= self.longest else self.name("", value, False)
 
-    def apply(self, name: str, arguments: tuple[Value, ...], number: Any, *, positive: bool = False, meaning: Any = None) -> Value:
+    def apply(
+        self, name: str, arguments: tuple[Value, ...], number: Any, *, positive: bool = False, meaning: Any = None
+    ) -> Value:
         """A function of which nothing is known but that it is one, and what it means, if that is ever needed."""
         at = (name, *(key(a.number) for a in arguments))
         for others, found in self._applications.get(at, ()):

@@ -119,7 +119,7 @@ def _named(value: Value, exponent: Fraction) -> Value:
 
 
 def _raised(value: Value, exponent: Fraction) -> Any:
-    return value.number ** exponent.numerator if exponent.denominator == 1 else value.number ** _mpf(exponent)
+    return value.number**exponent.numerator if exponent.denominator == 1 else value.number ** _mpf(exponent)
 
 
 def exp(value: Value) -> Value:

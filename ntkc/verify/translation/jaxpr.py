@@ -78,7 +78,7 @@ class Interpreter:
             return inputs[0] if inputs[0].dtype == object else self.array(inputs[0].astype(float))
         if name in ("stop_gradient", "copy", "copy_p", "reduce_precision"):
             return inputs[0]
-        if name == "iota" and kind == "f" or name == "convert_element_type" and inputs[0].dtype == object:
+        if (name == "iota" and kind == "f") or (name == "convert_element_type" and inputs[0].dtype == object):
             raise Unread(f"the primitive {name} of this type")
         if name in COMPARISONS and inputs[0].dtype == object:
             self.field.branches += 1

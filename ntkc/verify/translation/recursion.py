@@ -28,7 +28,12 @@ class Evaluation:
     """Three memories, as in the mpmath reference: of x, of x' and between them; moments of one sample have one axis."""
 
     def __init__(
-        self, recursion: Recursion, field: Field, duals: Duals, given: Memory, samples: tuple[Sequence[Array], Sequence[Array]],
+        self,
+        recursion: Recursion,
+        field: Field,
+        duals: Duals,
+        given: Memory,
+        samples: tuple[Sequence[Array], Sequence[Array]],
         deadline: float,
     ) -> None:
         self.recursion, self.field, self.duals, self.deadline = recursion, field, duals, deadline
@@ -126,6 +131,7 @@ class Evaluation:
             (i, atom.name, step) for i, atom in enumerate(self.field.atoms[known:], known) if atom.name == str(step.symbol)
         ]
         self._store(step.symbol, side, values)
+
     def _angle(self, step: Equation) -> None:
         """Names for the angle of a second moment, when those of x and of x' are known."""
         if step.own is not None and step.pair[3] == "12" and not any(self.shapes):
