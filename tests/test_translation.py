@@ -25,7 +25,10 @@ RESIDUAL = """arch a {
     repeat 2 { h = h + (h |> layer_norm |> gelu |> dense(W_std=s)) / 2 }
     output h |> dense
 }"""
-CONV = "arch a {\n input x: image(3, 3, 2)\n output x |> conv(3, W_std=1.5, b_std=0.1) |> relu |> conv(2, padding=valid) |> flatten |> dense\n}"
+CONV = """arch a {
+    input x: image(3, 3, 2)
+    output x |> conv(3, W_std=1.5, b_std=0.1) |> relu |> conv(2, padding=valid) |> flatten |> dense
+}"""
 SCAN = """arch a {
     param s = 1.2
     input x: sequence(3, 2)

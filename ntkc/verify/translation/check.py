@@ -154,7 +154,7 @@ class Proof:
 
 def _like(v: Any) -> Any:
     shape, whole = np.shape(v), isinstance(v, np.ndarray) and v.dtype != object
-    return jax.ShapeDtypeStruct(shape, np.dtype("int64") if whole else np.dtype("float64"))
+    return jax.ShapeDtypeStruct(shape, np.dtype("int64") if whole else np.dtype("float64"))  # type: ignore[no-untyped-call]
 
 
 def _array(v: Any) -> Any:

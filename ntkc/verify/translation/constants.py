@@ -56,12 +56,14 @@ def _operator(name: str) -> Any:
 
 for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "pow", "rpow"):
     setattr(Named, f"__{_name}__", _operator(f"__{_name}__"))
-Named.__neg__ = lambda self: Named(-self.exact)  # type: ignore[method-assign]
+Named.__neg__ = lambda self: Named(-_exact(self))  # type: ignore[method-assign]
+
+
+def _function(f: Any) -> Any:
+    return lambda x: Named(f(_exact(x)))
 
 
 def exact_math() -> SimpleNamespace:
     """`math` whose numbers know what they are."""
-    functions = {
-        name: (lambda x, f=getattr(sp, name): Named(f(_exact(x)))) for name in ("sqrt", "exp", "log", "erf", "sin", "cos")
-    }
+    functions = {name: _function(getattr(sp, name)) for name in ("sqrt", "exp", "log", "erf", "sin", "cos")}
     return SimpleNamespace(**{**vars(math), **functions, "pi": Named(sp.pi), "e": Named(sp.E)})

@@ -80,7 +80,7 @@ def _function(field: Field, e: sp.Expr, of: Callable[[sp.Expr], Value]) -> Value
     raise Unread(f"the function {name}")
 
 
-def everywhere(run: Callable[..., Value], *arrays: Any) -> Any:
+def everywhere(run: Callable[..., Any], *arrays: Any) -> Any:
     """A function of values at each entry of arrays that broadcast."""
     shape = np.broadcast_shapes(*(np.shape(a) for a in arrays))
     found = np.empty(shape, dtype=object)

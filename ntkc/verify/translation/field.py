@@ -270,7 +270,8 @@ class Field:
             if callable(meaning):
                 meaning = meaning().form
                 self.meanings[index] = meaning
-            return meaning
+            found: Form | None = meaning
+            return found
         return self.atoms[index].definition
 
     def vanishes(self, form: Form, deep: bool = False) -> bool:

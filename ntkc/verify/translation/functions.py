@@ -139,7 +139,7 @@ def atan2(y: Value, x: Value) -> Value:
     """Opaque, of arguments without positive common factors."""
     field = y.field
     if y.form and x.form:
-        shared = _common(field, {**x.form, **{m: k for m, k in y.form.items()}})
+        shared = _common(field, {**x.form, **y.form})
         down = Value(field, {tuple((i, -e) for i, e in shared): Fraction(1)}, 1 / _number(field, shared, Fraction(1)))
         y, x = y * down, x * down
     return field.apply("atan2", (y, x), mp.atan2(y.number, x.number))

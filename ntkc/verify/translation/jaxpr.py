@@ -88,7 +88,7 @@ class Interpreter:
         if name in REDUCTIONS:
             return self._reduced(name, inputs[0], tuple(params["axes"]))
         if name == "dot_general":
-            return contracted(*inputs, params["dimension_numbers"], self.field)
+            return contracted(inputs[0], inputs[1], params["dimension_numbers"], self.field)
         if name in ARITHMETIC:
             return everywhere(lambda *v: self.field.settled(ARITHMETIC[name](params, *v)), *inputs)
         raise Unread(f"the primitive {name}")

@@ -89,7 +89,7 @@ def _closed(label: str, dual: Dual, space: dict[str, Any]) -> Claim:
 
 
 def _run(field: Field, function: Any, arguments: tuple[Value, ...], dtype: str) -> Value:
-    closed, _ = jaxpr_of(function, *(jax.ShapeDtypeStruct((), np.dtype(dtype)) for _ in arguments))
+    closed, _ = jaxpr_of(function, *(jax.ShapeDtypeStruct((), np.dtype(dtype)) for _ in arguments))  # type: ignore[no-untyped-call]
     boxes = [np.array([v, None], dtype=object)[:1].reshape(()) for v in arguments]
     (found,) = Interpreter(field, _calls, FOREVER).run(closed, boxes)
     value: Value = found.flat[0]

@@ -44,7 +44,7 @@ def _fraction(k: Any) -> Fraction:
     found = whole.limit_denominator(10**6)
     if abs(found - whole) > Fraction(1, 10**45):
         raise Unread("a coefficient of a map over positions")
-    return found
+    return Fraction(found)
 
 
 def _windowed(x: Array, taps: list[list[int | None]], zero: Value, settle: Settle) -> Array:

@@ -19,7 +19,7 @@ def _shape_of(first: Any, *others: Any, function: str) -> Any:
     return first
 
 
-CALL.def_abstract_eval(_shape_of)
+CALL.def_abstract_eval(_shape_of)  # type: ignore[no-untyped-call]
 
 
 def _batched(arguments: Any, axes: Any, *, function: str) -> Any:
@@ -29,7 +29,7 @@ def _batched(arguments: Any, axes: Any, *, function: str) -> Any:
         jnp.broadcast_to(v, (size, *v.shape)) if a is None else jnp.moveaxis(v, a, 0)
         for v, a in zip(arguments, axes, strict=True)
     ]
-    return CALL.bind(*front, function=function), 0
+    return CALL.bind(*front, function=function), 0  # type: ignore[no-untyped-call]
 
 
 batching.primitive_batchers[CALL] = _batched
@@ -41,7 +41,7 @@ def _kept(name: str) -> Callable[..., Any]:
     def call(*arguments: Any, **named: Any) -> Any:
         every = [v for v in (*arguments, *named.values()) if v is not None]
         shape = jnp.broadcast_shapes(*(jnp.shape(v) for v in every))
-        return CALL.bind(*(jnp.broadcast_to(jnp.asarray(v, jnp.float64), shape) for v in every), function=name)
+        return CALL.bind(*(jnp.broadcast_to(jnp.asarray(v, jnp.float64), shape) for v in every), function=name)  # type: ignore[no-untyped-call]
 
     return call
 
