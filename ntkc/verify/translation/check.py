@@ -94,7 +94,7 @@ class Proof:
         self.duals = Duals(self.field, recursion.duals, self.given, curved)
         x1 = sample(self.field, recursion, "x1", source)
         self.samples = (x1, x1 if same else sample(self.field, recursion, "x2", source))
-        self.deadline = process_time() + SECONDS
+        self.deadline = self.field.deadline = process_time() + SECONDS
         self.evaluation = Evaluation(recursion, self.field, self.duals, self.given, self.samples, self.deadline)
         self.evaluation.run(recursion.steps)
 

@@ -8,16 +8,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from time import process_time
-from typing import Any, TypeAlias
+from typing import Any
 
 import mpmath as mp
 import sympy as sp
 
-Exponent: TypeAlias = int | Fraction
-Monomial: TypeAlias = tuple[tuple[int, Exponent], ...]
-Form: TypeAlias = dict[Monomial, Fraction]
-DIGITS, BITS = 60, 130
-"""Numbers are computed to so many digits, and compared in so many bits."""
+from ntkc.verify.translation.monomials import Exponent, Form, Monomial, accumulate, alike, key, merged, plain
+
+DIGITS = 60
+"""Of numbers."""
 LARGEST = 4000
 LONGEST = 40
 """Terms: of a product, and of a value that has no name."""
@@ -64,7 +63,7 @@ class Value:
             return other if not self.form else self
         found = dict(self.form)
         for monomial, k in other.form.items():
-            _accumulate(found, monomial, k)
+            accumulate(found, monomial, k)
         return Value(self.field, found, self.number + other.number)
 
     def __neg__(self) -> "Value":
@@ -92,36 +91,12 @@ class Value:
             return Value(self.field, None, number)
 
 
-def _accumulate(form: Form, monomial: Monomial, k: Fraction) -> None:
-    total = form.get(monomial, 0) + k
-    if total:
-        form[monomial] = Fraction(total)
-    else:
-        form.pop(monomial, None)
-
-
-def plain(exponent: Exponent) -> Exponent:
-    """Integers as such."""
-    return int(exponent) if exponent.denominator == 1 else exponent
-
-
-def merged(m: Monomial, n: Monomial) -> Monomial:
-    """The product of two monomials."""
-    found = dict(m)
-    for i, e in n:
-        total = found.get(i, 0) + e
-        if total:
-            found[i] = plain(total)
-        else:
-            del found[i]
-    return tuple(sorted(found.items()))
-
-
 @dataclass(slots=True)
 class Field:
     """All atoms, and what is known of them."""
 
     longest: int = LONGEST
+    deadline: float = float("inf")
     atoms: list[Atom] = field(default_factory=list)
     guesses: list[str] = field(default_factory=list)
     """What is equal to 45 digits without a proof."""
@@ -183,7 +158,7 @@ class Field:
                 for m, c in expanded.items():
                     self._put(found, m, c)
                 return None
-        return _accumulate(found, monomial, k)
+        return accumulate(found, monomial, k)
 
     def prime(self, p: int) -> int:
         """The atom of a prime number, for its roots."""
@@ -206,6 +181,7 @@ class Field:
 
     def name(self, name: str, value: Value, positive: bool, *, square: bool = False) -> Value:
         """An atom for a value: the one that is known to be equal, if there is one."""
+        in_time(self.deadline)
         for index in self._named.get((square, key(value.number)), ()):
             if self.equal(value, Value(self, self.atoms[index].definition, self.atoms[index].number), name):
                 return self.of(index)
@@ -215,6 +191,7 @@ class Field:
 
     def settled(self, value: Value) -> Value:
         """A value by the name that it is known by, or by a new one if it is long."""
+        in_time(self.deadline)
         form = value.form
         if form is not None and (not form or () in form) and len(form) <= 1:
             return value
@@ -309,7 +286,7 @@ class Field:
     def _expanded(self, terms: Iterable[tuple[Monomial, Fraction, int]], definition: Form) -> Form:
         by_power: dict[int, Form] = {}
         for m, k, e in terms:
-            _accumulate(by_power.setdefault(e, {}), m, k)
+            accumulate(by_power.setdefault(e, {}), m, k)
         total: Form = {}
         for e in range(max(by_power), -1, -1):
             total = self.product(total, definition) if total else {}
@@ -318,17 +295,3 @@ class Field:
             if len(total) > LARGEST:
                 raise TooLarge
         return total
-
-
-def key(number: Any) -> object:
-    """A number to so many bits."""
-    sign, man, exp, bc = number._mpf_
-    if not man:
-        return 0
-    shift = bc - BITS
-    return (sign, (man + (1 << (shift - 1))) >> shift, exp + shift) if shift > 0 else (sign, man << -shift, exp + shift)
-
-
-def alike(u: Any, v: Any) -> bool:
-    """Whether two numbers agree to 38 digits."""
-    return bool(abs(u - v) <= mp.mpf("1e-38") * max(abs(u), abs(v), mp.mpf("1e-6")))
