@@ -157,11 +157,14 @@ def check_certificate(file: Path) -> None:
 @click.option("--json", "as_json", is_flag=True)
 @click.option("--budget", type=click.FloatRange(min=0), default=BUDGET, show_default=True, help="Seconds for finite networks.")
 @click.option("--no-simulate", is_flag=True, help="The same as --budget 0.")
+@click.option("--no-translate", is_flag=True, help="Do not read the emitted code back.")
 @click.option("--report", "place", type=click.Path(path_type=Path), metavar="PATH", help="Write all of it as a page of HTML.")
-def verify_command(compilation: Compilation, as_json: bool, budget: float, no_simulate: bool, place: Path | None) -> None:
-    """Re-check the derivation, the emitted code against the reference, and both against finite networks."""
+def verify_command(
+    compilation: Compilation, as_json: bool, budget: float, no_simulate: bool, no_translate: bool, place: Path | None
+) -> None:
+    """Prove the derivation anew, and the emitted code equal to it, and simulate finite networks."""
     run = Run(seed=0, budget=0 if no_simulate else budget)
-    report = verify(compilation, run.seed, run.budget)
+    report = verify(compilation, run.seed, run.budget, not no_translate)
     if place is not None:
         with writing(place):
             place.write_text(page(compilation, report, run), encoding="utf-8")

@@ -14,14 +14,16 @@ LARGEST = 30
 POOLS = ("avg_pool", "sum_pool", "max_pool")
 WIDEST = 3
 """Where the positions left are too few for the windows of pools, those above it become 1."""
+SIZES = (4, 5, 6, 8, 12, 16)
 
 
-def small(compilation: Compilation) -> Compilation:
-    """The same program with at most so many positions on each axis that the reference takes seconds."""
+def small(compilation: Compilation, sizes: tuple[int, ...] = SIZES, largest: int = LARGEST) -> Compilation:
+    """The same program with at most so many positions on each axis, the first of `sizes` that it allows, that the reference takes
+    seconds."""
     inputs = [n for n in compilation.network.nodes if isinstance(n, InputNode)]
-    if math.prod(max((n or 4) for n in (1, *i.type.positions)) ** len(i.type.positions) for i in inputs) <= LARGEST:
+    if math.prod(max((n or 4) for n in (1, *i.type.positions)) ** len(i.type.positions) for i in inputs) <= largest:
         return compilation
-    for most, windows in itertools.product((4, 5, 6, 8, 12, 16), (False, True)):
+    for most, windows in itertools.product(sizes, (False, True)):
         try:
             return compile_syntax(
                 compilation.source,
@@ -33,6 +35,17 @@ def small(compilation: Compilation) -> Compilation:
         except ArchError:
             continue
     return compilation
+
+
+def shallow(compilation: Compilation, turns: int) -> Compilation:
+    """The same program with its integer consts at most so large."""
+    (arch,) = (i for i in compilation.syntax.items if isinstance(i, ast.Arch) and i.name.id == compilation.network.name)
+    consts = [s for s in arch.body if isinstance(s, ast.Const) and isinstance(s.value, ast.Number) and s.value.text.isdigit()]
+    fewer = {s.name.id: str(turns) for s in consts if isinstance(s.value, ast.Number) and int(s.value.text) > turns}
+    overrides = {**compilation.overrides, **fewer}
+    return compile_syntax(
+        compilation.source, compilation.syntax, compilation.network.name, overrides, masked=compilation.network.masked
+    )
 
 
 def _capped(file: ast.File, most: int) -> ast.File:

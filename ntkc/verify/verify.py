@@ -9,6 +9,7 @@ from ntkc.verify.properties import Property, properties
 from ntkc.verify.reference import Agreement, agreements
 from ntkc.verify.simulate import Exhausted, Simulated, simulate
 from ntkc.verify.small import small
+from ntkc.verify.translation.check import translation
 
 BUDGET = 20.0
 """Seconds of simulation, compilation included."""
@@ -36,10 +37,13 @@ class Report:
         return all(row.ok for row in self.rows)
 
 
-def verify(compilation: Compilation, seed: int = 0, budget: float = BUDGET) -> Report:
-    """Proves the derivation anew, checks the code, then simulates finite networks for `budget` seconds (0: not at all)."""
+def verify(compilation: Compilation, seed: int = 0, budget: float = BUDGET, translate: bool = True) -> Report:
+    """Proves the derivation anew, reads the code back (with `translate`) and checks its numbers, then simulates finite networks
+    for `budget` seconds (0: not at all)."""
     rows = _proofs(compilation, seed)
     few = small(compilation)
+    if translate:
+        rows += [Row(found.claim, found.status, found.detail, found.ok) for found in translation(compilation, seed)]
     rows += [_agreed(found) for found in agreements(few, seed)]
     rows += [_property(found) for found in properties(few, seed)]
     if budget <= 0:

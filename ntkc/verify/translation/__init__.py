@@ -1,0 +1,1 @@
+"""The emitted code read back and proven equal to the recursion."""

@@ -1,0 +1,165 @@
+"""Compilation -> Claims: the emitted code, read back from its jaxpr, equals the recursion.
+
+Both are evaluated on the same symbols. Every equation of the recursion names a value; whatever the code computes is looked up
+among these names, and is replaced by the name where the two are proven equal. Loops run turn by turn, all of them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from time import process_time
+from typing import Any
+
+import jax
+import mpmath as mp
+import numpy as np
+
+from ntkc.diagnostics import ArchError
+from ntkc.ir.network import InputNode
+from ntkc.ir.recursion import LoopStep
+from ntkc.pipeline import Compilation
+from ntkc.verify.small import shallow, small
+from ntkc.verify.translation.duals import Duals, Wrong
+from ntkc.verify.translation.field import DIGITS, Field, Unread, Value
+from ntkc.verify.translation.jaxpr import Interpreter
+from ntkc.verify.translation.lemmas import Claim, lemmas
+from ntkc.verify.translation.point import parameters, sample
+from ntkc.verify.translation.recursion import Evaluation
+from ntkc.verify.translation.trace import jaxpr_of, opened
+
+SECONDS = 12.0
+SIZES = (3, 4, 5, 6, 8, 12, 16)
+LONGEST, TURNS = 20, 4
+"""Turns: loops with more are read with fewer."""
+LARGEST = 4
+"""Positions; programs with more are read on fewer."""
+BROKEN = (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
+GENERAL = "distinct samples in general position"
+
+
+def translation(compilation: Compilation, seed: int = 0) -> list[Claim]:
+    """One claim for each function of the code, and one for each kernel between samples and of a sample with itself."""
+    if compilation.derived is None:
+        return [
+            Claim("emitted code against the recursion", "NOT CHECKED", "it is sampled: there is no recursion and no such code")
+        ]
+    compilation, size = _smaller(compilation)
+    with mp.workdps(DIGITS):
+        claims = list(lemmas(compilation))
+        for same in (False, True):
+            claims += [replace(c, detail=f"{c.detail}{size}") for c in _between(compilation, seed, same)]
+    if compilation.program.collapse is not None:
+        why = "the series in the angle that float32 takes is fitted when the code runs, which compares it with the recursion then"
+        claims.append(Claim("float32 by a series in the angle", "NOT CHECKED", why))
+    return claims
+
+
+def _smaller(compilation: Compilation) -> tuple[Compilation, str]:
+    """The program on few positions and, where its loops are long, with few turns; and what was made smaller."""
+    few = all((n or 0) <= SIZES[0] for node in compilation.recursion.inputs for n in node.type.positions)
+    found, said = compilation if few else small(compilation, SIZES, LARGEST), []
+    if found is not compilation:
+        said.append(f"on positions {[n.type.positions for n in found.recursion.inputs]}")
+    longest = max((s.count for s in found.recursion.steps if isinstance(s, LoopStep)), default=0)
+    if longest > LONGEST:
+        try:
+            found = shallow(found, TURNS)
+            said.append(f"with its consts at most {TURNS}")
+        except (ArchError, ValueError):
+            pass
+    return found, "".join(f"; {text}" for text in said)
+
+
+def _between(compilation: Compilation, seed: int, same: bool) -> list[Claim]:
+    kinds = ("nngp",) if any(o.ntk is None for o in compilation.recursion.outputs) else ("nngp", "ntk")
+    whose = "of a sample with itself" if same else "between samples"
+    try:
+        return list(Proof(compilation, seed, same).claims(kinds, whose))
+    except Unread as found:
+        return [Claim(f"emitted {kind} {whose}", "NOT CHECKED", str(found)) for kind in kinds]
+    except BROKEN as found:
+        return [Claim(f"emitted {kind} {whose}", "NOT CHECKED", f"the reader failed: {found!r}") for kind in kinds]
+    except Wrong as found:
+        return [Claim(f"emitted {kind} {whose}", "FAILED", str(found)) for kind in kinds]
+
+
+class Proof:
+    """The recursion's values, then the code's."""
+
+    def __init__(self, compilation: Compilation, seed: int, same: bool) -> None:
+        self.compilation, self.same = compilation, same
+        self.field, source = Field(), np.random.default_rng([seed, 7])
+        recursion, self.space = compilation.recursion, vars(compilation.module())
+        self.given = parameters(self.field, recursion.parameters, source)
+        curved = frozenset(d.name for d in recursion.duals if {f"{d.name}_gap", f"{d.name}_angle"} & self.space.keys())
+        self.duals = Duals(self.field, recursion.duals, self.given, curved)
+        x1 = sample(self.field, recursion, "x1", source)
+        self.samples = (x1, x1 if same else sample(self.field, recursion, "x2", source))
+        self.deadline = self.field.deadline = process_time() + SECONDS
+        self.evaluation = Evaluation(recursion, self.field, self.duals, self.given, self.samples, self.deadline)
+        self.evaluation.run(recursion.steps)
+
+    def claims(self, kinds: tuple[str, ...], whose: str) -> Iterator[Claim]:
+        outputs = self.compilation.recursion.outputs
+        wanted = {(k, o.name): self.evaluation.output(getattr(o, k)) for k in kinds for o in outputs}
+        self.field.seen, self.field.branches = set(), 0
+        found = self._code(kinds)
+        for (kind, name), value in wanted.items():
+            label = f"emitted {kind} {name}".strip() + f" {whose}"
+            yield self._claim(label, found[kind, name], value)
+
+    def _claim(self, label: str, found: Value, wanted: Value) -> Claim:
+        field = self.field
+        equal = field.equal(found, wanted, label)
+        met = [i for i, _, _ in self.evaluation.names if i in field.seen]
+        where = "" if self.same else f"; {GENERAL}: {field.branches} comparisons as at the point"
+        detail = f"{len(met)} of {len(self.evaluation.names)} values of equations met in the code{where}"
+        if not equal:
+            return Claim(label, "FAILED", f"{self._first_missing()}; {detail}")
+        if field.guesses:
+            return Claim(label, "checked", f"to 38 digits at one point, {len(field.guesses)} equalities unproven; {detail}")
+        return Claim(label, "proven", detail)
+
+    def _first_missing(self) -> str:
+        missing = next((step for i, _, step in self.evaluation.names if i not in self.field.seen), None)
+        if missing is None:
+            return "the output differs"
+        line, _ = missing.span.source.position(missing.span.start)
+        return (
+            f"the first value that the code does not compute is {missing.symbol} = {missing.value} [{missing.rule}], line {line}"
+        )
+
+    def _code(self, kinds: tuple[str, ...]) -> dict[tuple[str, str], Value]:
+        names = [f"{d}{kind}" for d in self.duals.duals for kind in ("", "_gap", "_angle")]
+        space = opened(self.compilation.module(), names)
+        between, alone = space["EVALUATE"]()
+        xs = [self._rows(x) for x in self.samples]
+        given = {p.name: self.given[p.symbol] for p in self.compilation.recursion.parameters}
+
+        def run(x1: Any, x2: Any, params: Any) -> Any:
+            dtype = jax.numpy.dtype("float64")
+            return alone(x1, params, kinds, dtype) if self.same else between(x1, x2, params, kinds, False, dtype, "accurate")
+
+        like = jax.tree.map(_like, (*xs, given), is_leaf=lambda v: isinstance(v, Value))
+        closed, structure = jaxpr_of(run, *like)
+        arguments = jax.tree.leaves((*xs, given), is_leaf=lambda v: isinstance(v, Value))
+        interpreter = Interpreter(self.field, self.duals.emitted, self.deadline)
+        found = jax.tree.unflatten(structure, interpreter.run(closed, [_array(v) for v in arguments]))
+        return {(kind, name): v.flat[0] for kind, named in found.items() for name, v in named.items()}
+
+    def _rows(self, x: list[Any]) -> tuple[Any, ...]:
+        """As the code takes samples: one row; adjacencies transposed."""
+        count = len([n for n in self.compilation.network.nodes if isinstance(n, InputNode)])
+        return tuple((v if i < count else np.transpose(v))[None] for i, v in enumerate(x))
+
+
+def _like(v: Any) -> Any:
+    shape, whole = np.shape(v), isinstance(v, np.ndarray) and v.dtype != object
+    return jax.ShapeDtypeStruct(shape, np.dtype("int64") if whole else np.dtype("float64"))  # type: ignore[no-untyped-call]
+
+
+def _array(v: Any) -> Any:
+    if isinstance(v, Value):
+        box = np.empty((), dtype=object)
+        box[()] = v
+        return box
+    return v

@@ -1,0 +1,130 @@
+"""What the code calls by name means what it should: closed forms exactly, polynomials in the angle by bounds of their error."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import mpmath as mp
+import numpy as np
+import sympy as sp
+
+from ntkc.gaussian.moments import A, B, C
+from ntkc.gaussian.price import Expectation
+from ntkc.ir.recursion import Dual
+from ntkc.pipeline import Compilation
+from ntkc.verify.translation import curves
+from ntkc.verify.translation import functions as fn
+from ntkc.verify.translation.expression import value_of
+from ntkc.verify.translation.field import Atom, Field, Unread, Value
+from ntkc.verify.translation.jaxpr import Interpreter
+from ntkc.verify.translation.trace import jaxpr_of, opened
+
+LIMITS = {"float64": 5e-15, "float32": 1e-6}
+FOREVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """`status` is proven, bounded, checked, NOT CHECKED or FAILED."""
+
+    claim: str
+    status: str
+    detail: str
+
+    @property
+    def ok(self) -> bool:
+        return self.status != "FAILED"
+
+
+def lemmas(compilation: Compilation) -> Iterator[Claim]:
+    """One for each function that the code names."""
+    mp.iv.dps = mp.mp.dps  # of intervals it is set for good; nothing else uses them
+    space = opened(compilation.module(), ["_atan2"])
+    for dual in compilation.recursion.duals:
+        for kind in ("", "_gap", "_angle"):
+            if f"{dual.name}{kind}" not in space:
+                continue
+            label = f"emitted {dual.name}{kind}"
+            try:
+                yield _curve(label, dual, kind, space) if kind else _closed(label, dual, space)
+            except Unread as found:
+                yield Claim(label, "NOT CHECKED", str(found))
+    if "_ATAN_64" in space:
+        bounds = [float(curves.atan_error(space[name]).b) for name in ("_ATAN_64", "_ATAN_32")]
+        yield _bounded("emitted _atan2: the polynomial of its angle", bounds, 4.0)
+
+
+def _bounded(label: str, bounds: list[float], times: float = 1.0) -> Claim:
+    ok = all(b <= times * limit for b, limit in zip(bounds, LIMITS.values(), strict=True))
+    text = ", ".join(f"{b:.1e} for {name}" for b, name in zip(bounds, LIMITS, strict=True))
+    return Claim(label, "bounded" if ok else "FAILED", f"error before rounding <= {text}")
+
+
+def _calls(name: str, arguments: tuple[Value, ...]) -> Value:
+    if name != "_atan2":
+        raise Unread(f"the function {name}")
+    return fn.atan2(*arguments)
+
+
+def _parameters(field: Field, dual: Dual) -> dict[sp.Symbol, Value]:
+    assert isinstance(dual.law, Expectation)
+    free = sorted(dual.law.value.free_symbols - {A, B, C}, key=lambda s: str(s.name))
+    return {s: field.atom(Atom(s.name, mp.mpf(7 + 3 * i) / 11, s.is_nonnegative is True)) for i, s in enumerate(free)}
+
+
+def _closed(label: str, dual: Dual, space: dict[str, Any]) -> Claim:
+    """The body on symbols a, b > 0 and c."""
+    if not isinstance(dual.law, Expectation):
+        return Claim(label, "NOT CHECKED", "a series by quadrature: compared with the reference in double precision elsewhere")
+    field = Field(longest=400)
+    c, a, b = (field.atom(Atom(n, mp.mpf(k) / 100, n != "c")) for n, k in (("c", 37), ("a", 113), ("b", 89)))
+    extra = _parameters(field, dual)
+    wanted = value_of(field, dual.law.value, {C: c, A: a, B: b, **extra}, _calls)
+    found = _run(field, space[dual.name], (c, a, b, *extra.values()), "float64")
+    if not field.equal(found, wanted, label):
+        return Claim(label, "FAILED", f"differs from {dual.law.value}")
+    exact = not field.guesses
+    return Claim(label, "proven" if exact else "checked", "for c^2 < a b" + ("" if exact else ", to 38 digits at one point"))
+
+
+def _run(field: Field, function: Any, arguments: tuple[Value, ...], dtype: str) -> Value:
+    closed, _ = jaxpr_of(function, *(jax.ShapeDtypeStruct((), np.dtype(dtype)) for _ in arguments))  # type: ignore[no-untyped-call]
+    boxes = [np.array([v, None], dtype=object)[:1].reshape(()) for v in arguments]
+    (found,) = Interpreter(field, _calls, FOREVER).run(closed, boxes)
+    value: Value = found.flat[0]
+    return value
+
+
+def _curve(label: str, dual: Dual, kind: str, space: dict[str, Any]) -> Claim:
+    """The polynomials that the code runs through near d = 0 and near d = 1, against the law as a power series."""
+    law = dual.law
+    if not isinstance(law, Expectation) or law.value.free_symbols - {A, B, C}:
+        raise Unread("a curve with hyperparameters")
+    own = sp.simplify(law.value.subs({A: 1, B: 1, C: 1}))
+    bounds = []
+    for dtype in LIMITS:
+        worst = []
+        for side in (1, -1):
+            field = Field(longest=400)
+            d, e = (field.atom(Atom(n, mp.mpf(k) / 10, True)) for n, k in (("d", 5 - 2 * side), ("e", 5 + 2 * side)))
+            code = _powers(_run(field, space[f"{dual.name}{kind}"], (d, e), dtype), 0 if side == 1 else 1)
+            worst.append(float(curves.error(law.value, own, side, kind == "_gap", code).b))
+            if side == 1:  # without e, where d is known to be at most 1/2
+                alone = _powers(_run(field, space[f"{dual.name}{kind}"], (d,), dtype), 0)
+                worst += [] if str(alone) == str(code) else [float(curves.error(law.value, own, 1, kind == "_gap", alone).b)]
+        bounds.append(max(worst))
+    return _bounded(label, bounds)
+
+
+def _powers(value: Value, index: int) -> dict[int, Any]:
+    """Coefficients by power of the root of one atom."""
+    if value.form is None:
+        raise Unread("a curve that is too long")
+    found = {}
+    for monomial, k in value.form.items():
+        if any(i != index for i, _ in monomial):
+            raise Unread("a curve that is no polynomial in the root of d")
+        power = dict(monomial).get(index, 0) * 2
+        found[int(power)] = mp.iv.mpf(k.numerator) / k.denominator
+    return found
