@@ -45,7 +45,7 @@ def certificate(network: Network, recursion: Recursion) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Numbers, text, lists and dictionaries; a form is a dictionary that says of which `kind` it is."""
+    """Numbers, text, lists and dictionaries; a form is a dictionary that says of which `class` it is."""
     if isinstance(value, bool | int | str | None):
         return value
     if isinstance(value, Fraction | sp.Basic):
@@ -55,7 +55,7 @@ def plain(value: Any) -> Any:
     assert dataclasses.is_dataclass(value), value
     named = {"name": value.name} if isinstance(value, Layer) else {}
     shown = (f.name for f in dataclasses.fields(value) if f.name not in ("span", "origin"))
-    return {"kind": type(value).__name__, **named, **{name: plain(getattr(value, name)) for name in shown}}
+    return {"class": type(value).__name__, **named, **{name: plain(getattr(value, name)) for name in shown}}
 
 
 def _step(step: Step) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Expected(ABC):
 
     def _parts(self, p: int) -> tuple[sp.Expr, dict[sp.Symbol, int]]:
         node = self.statement.nodes[p]
-        if node["kind"] != "NonlinearNode":
+        if node["class"] != "NonlinearNode":
             return Z, {Z: p}
         if not all(self.statement.gaussian[i] for i in node["operands"]):
             raise Unknown(f"an argument of v{p} is not known to be Gaussian")

@@ -22,11 +22,11 @@ class Unknown(Exception):
 
 def weights(layer: Layer, grid: Grid, read: Reader) -> tuple[sp.Expr, sp.Expr, sp.Expr, sp.Expr]:
     """(w, b, w', b') in K = w S + b and Theta = w' S + w T + b', of sums S and T over what the weights read."""
-    if layer["kind"] == "Embedding":
+    if layer["class"] == "Embedding":
         w = read(layer["std"]) ** 2
         return w, sp.S.Zero, sp.S.One if layer["parameterization"] == "standard" else w, sp.S.Zero
-    taps = 1 if layer["kind"] == "Dense" else math.prod(each(layer["filter"], grid))
-    if layer["kind"] not in ("Dense", "Conv", "ConvLocal", "ConvTranspose", "DepthwiseConv"):
+    taps = 1 if layer["class"] == "Dense" else math.prod(each(layer["filter"], grid))
+    if layer["class"] not in ("Dense", "Conv", "ConvLocal", "ConvTranspose", "DepthwiseConv"):
         raise Unknown(f"the rule of `{layer['name']}` is taken from its own file")
     if layer.get("taps", 1) != taps:
         raise Unknown(f"`{layer['name']}` divides by {layer['taps']} taps where its filter has {taps}")
@@ -34,7 +34,7 @@ def weights(layer: Layer, grid: Grid, read: Reader) -> tuple[sp.Expr, sp.Expr, s
     b = sp.S.Zero if layer["b_std"] is None else read(layer["b_std"]) ** 2
     if layer["parameterization"] != "standard":
         return w, b, w, b
-    channels = sp.S.One if layer["kind"] == "DepthwiseConv" else sp.Rational(layer["fan_in"] or 1, taps)
+    channels = sp.S.One if layer["class"] == "DepthwiseConv" else sp.Rational(layer["fan_in"] or 1, taps)
     return w, b, channels, sp.S.Zero if layer["b_std"] is None else sp.S.One
 
 
@@ -42,8 +42,8 @@ def window(layer: Layer, grid: Grid) -> Layer | None:
     """The taps of a convolution; None for a layer that reads each position by itself."""
     if "filter" not in layer:
         return None
-    transposed = layer["kind"] == "ConvTranspose"
-    return {"kind": "Window", "axes": _axes(layer, "filter", each(layer["stride"], grid), grid, transposed)}
+    transposed = layer["class"] == "ConvTranspose"
+    return {"class": "Window", "axes": _axes(layer, "filter", each(layer["stride"], grid), grid, transposed)}
 
 
 def each(value: Any, grid: Grid) -> list[int]:
@@ -54,37 +54,37 @@ def each(value: Any, grid: Grid) -> list[int]:
 def _axes(layer: Layer, size: str, strides: list[int], grid: Grid, transposed: bool) -> list[Layer]:
     specs = zip(each(layer[size], grid), strides, each(layer["dilation"], grid), strict=True)
     rest = {"padding": layer["padding"], "transposed": transposed}
-    return [{"kind": "Axis", "size": n, "stride": s, "dilation": d, **rest} for n, s, d in specs]
+    return [{"class": "Axis", "size": n, "stride": s, "dilation": d, **rest} for n, s, d in specs]
 
 
 def positional(layer: Layer, grid: Grid) -> Layer:
     """The linear map over positions that a layer is."""
-    match layer["kind"]:
+    match layer["class"]:
         case "GlobalAvgPool" | "GlobalSumPool" as kind:
-            return {"kind": "GlobalPool", "average": kind == "GlobalAvgPool"}
+            return {"class": "GlobalPool", "average": kind == "GlobalAvgPool"}
         case "AvgPool" | "SumPool" as kind:
             strides = each(layer["window"] if layer["stride"] is None else layer["stride"], grid)
             normalize = bool(layer.get("normalize_edges", False))
             axes = _axes(layer, "window", strides, grid, False)
-            return {"kind": "Pool", "axes": axes, "average": kind == "AvgPool", "normalize": normalize}
+            return {"class": "Pool", "axes": axes, "average": kind == "AvgPool", "normalize": normalize}
         case "Last":
-            return {"kind": "Select", "axes": [-1] * len(grid)}
+            return {"class": "Select", "axes": [-1] * len(grid)}
         case "Reverse":
-            return {"kind": "Select", "axes": [list(range(n or 0))[::-1] for n in grid]}
+            return {"class": "Select", "axes": [list(range(n or 0))[::-1] for n in grid]}
         case "Slice":
             padded = [*layer["indices"], *[[None, None, None]] * (len(grid) - len(layer["indices"]))]
-            return {"kind": "Select", "axes": [_indexed(i, n or 0) for i, n in zip(padded, grid, strict=True)]}
+            return {"class": "Select", "axes": [_indexed(i, n or 0) for i, n in zip(padded, grid, strict=True)]}
         case "Aggregate":
-            return {"kind": "Given", "name": layer["adjacency"]}
+            return {"class": "Given", "name": layer["adjacency"]}
         case "Begin":
-            return {"kind": "Start", "count": layer["count"]}
+            return {"class": "Start", "count": layer["count"]}
         case "Embed":
             rows = _placed(layer["start"], grid[layer["axis"]] or 0, layer["total"])
-            return {"kind": "Matrix", "axes": [rows if k == layer["axis"] else None for k in range(len(grid))]}
+            return {"class": "Matrix", "axes": [rows if k == layer["axis"] else None for k in range(len(grid))]}
         case "Resize":
             rows_of = _triangles if layer["method"] == "linear" else _nearest
             sizes = zip(grid, each(layer["shape"], grid), strict=True)
-            return {"kind": "Matrix", "axes": [rows_of(n or 0, m) for n, m in sizes]}
+            return {"class": "Matrix", "axes": [rows_of(n or 0, m) for n, m in sizes]}
     raise Unknown(f"the rule of `{layer['name']}` is taken from its own file")
 
 
@@ -111,11 +111,11 @@ def _triangles(n: int, m: int) -> list[list[str]]:
 
 def mixing(layer: Layer, read: Reader) -> tuple[Layer, sp.Expr, sp.Expr]:
     """(the matrix of an attention layer, the scale of values, the bias): K = scale A S A' + bias."""
-    if layer["kind"] != "Attention" or layer["scaling"] != "linear":
+    if layer["class"] != "Attention" or layer["scaling"] != "linear":
         raise Unknown(f"the rule of `{layer['name']}` is taken from its own file")
     logits = read(layer["query_std"]) ** 2 if layer["tied_query_key"] else sp.S.Zero
     shift = logits * (0 if layer["position_std"] is None else read(layer["position_std"]) ** 2)
-    matrix = {"kind": "MixingMatrix", "mechanism": layer["mechanism"], "scale": str(logits), "shift": str(shift)}
+    matrix = {"class": "MixingMatrix", "mechanism": layer["mechanism"], "scale": str(logits), "shift": str(shift)}
     scale = (read(layer["value_std"]) * read(layer["out_std"])) ** 2
     bias = sp.S.Zero if layer["b_std"] is None else read(layer["b_std"]) ** 2
     return {**matrix, "causal": layer["causal"]}, scale, bias
@@ -123,7 +123,7 @@ def mixing(layer: Layer, read: Reader) -> tuple[Layer, sp.Expr, sp.Expr]:
 
 def normalizer(layer: Layer, square: sp.Expr, center: sp.Expr, read: Reader) -> sp.Expr:
     """What h - center is multiplied by."""
-    match layer["kind"]:
+    match layer["class"]:
         case "Flatten" | "Unflatten" | "Dropout":
             return sp.S.One
         case "RmsNorm":

@@ -121,12 +121,12 @@ class Moments(Weighted):
         if state.loops[loop]["scan"]:
             return int(state.slot(i)["following"])
         slot = state.nodes[i]["slot"]
-        carried = (j for j, n in enumerate(state.nodes) if n["kind"] == "CarriedNode" and (n["loop"], n["slot"]) == (loop, slot))
+        carried = (j for j, n in enumerate(state.nodes) if n["class"] == "CarriedNode" and (n["loop"], n["slot"]) == (loop, slot))
         return next(carried)
 
     def _shifted(self, symbol: sp.Expr, mine: list[bool], side: str, like: int) -> sp.Expr:
         """What a scan carries is what it found a position before."""
-        name = self.map_name({"kind": "Shift"}, like)
+        name = self.map_name({"class": "Shift"}, like)
         if side == "1":
             return sp.Function(f"{name}_left")(symbol)
         for moved, end in zip(mine, ("left", "right"), strict=True):
@@ -168,7 +168,7 @@ class Moments(Weighted):
         def inside(h: int) -> sp.Expr:
             return self.of(kind, *((h, j) if left else (j, h)), side)
 
-        match node["kind"]:
+        match node["class"]:
             case "CombineNode":
                 yield sp.Add(*(self.read(k) * inside(h) for k, h in node["terms"]))
             case "ItemNode":
@@ -189,7 +189,7 @@ class Moments(Weighted):
         h, k = state.nodes[p]["operand"], state.nodes[q]["operand"]
         inside = self.of(kind, h, k, side)
         geometries = [layers.positional(state.layer(i), state.grid(j)) for i, j in ((p, h), (q, k))]
-        if geometries[0] == geometries[1] and geometries[0]["kind"] == "Select":
+        if geometries[0] == geometries[1] and geometries[0]["class"] == "Select":
             yield sp.Function(self.map_name(geometries[0], h))(inside) if inside != 0 else inside
         if side == "12":
             yield self._moved(q, self._moved(p, inside, "left", "1"), "right", "2")
@@ -199,7 +199,7 @@ class Moments(Weighted):
             return value
         h = self.statement.nodes[p]["operand"]
         geometry = layers.positional(self.statement.layer(p), self.statement.grid(h))
-        given = [self.read.symbol(f"given_{geometry['name']}_{side}")] if geometry["kind"] == "Given" else []
+        given = [self.read.symbol(f"given_{geometry['name']}_{side}")] if geometry["class"] == "Given" else []
         return sp.Function(f"{self.map_name(geometry, h)}_{end}")(*given, value)
 
     def _side_by_side(self, kind: str, p: int, q: int, side: str) -> Iterator[sp.Expr]:
@@ -215,8 +215,8 @@ class Moments(Weighted):
         state, h = self.statement, self.statement.nodes[p]["operand"]
         layer = state.layer(p)
         over = state.data["flat"][h] and bool(state.grid(h))
-        square = self.of("S", h, h, side) if layer["kind"] in ("RmsNorm", "LayerNorm") else sp.S.Zero
-        center = self.of("m", h, h, side) if layer["kind"] == "LayerNorm" else sp.S.Zero
+        square = self.of("S", h, h, side) if layer["class"] in ("RmsNorm", "LayerNorm") else sp.S.Zero
+        center = self.of("m", h, h, side) if layer["class"] == "LayerNorm" else sp.S.Zero
         if over:
             square, center = (flat_mean(v) if v.free_symbols else v for v in (square, center))
         return center, layers.normalizer(layer, square, center, self.read)
@@ -234,7 +234,7 @@ class Moments(Weighted):
         inside = self.of(kind, h, h, side)
         if kind == "S" and left != 0:
             inside -= left * self.of("m", h, h, ends[1]) + self.of("m", h, h, ends[0]) * right - left * right
-        kept = 1 / self.read(layer["keep"]) if layer["kind"] == "Dropout" else sp.S.One
+        kept = 1 / self.read(layer["keep"]) if layer["class"] == "Dropout" else sp.S.One
         value = inside * f * g * (1 + (kept - 1) * SAME if side == "12" else kept)
         if kind == "S" or not layer.get("affine"):
             return value
@@ -246,9 +246,9 @@ class Moments(Weighted):
 
     def _mean(self, p: int, side: str) -> Iterator[sp.Expr]:
         state, node = self.statement, self.statement.nodes[p]
-        if state.gaussian[p] or node["kind"] == "WeightedNode":
+        if state.gaussian[p] or node["class"] == "WeightedNode":
             yield sp.S.Zero
-        match node["kind"]:
+        match node["class"]:
             case "CombineNode" | "ConcatNode":
                 yield sp.Add(*(self.read(k) * self.of("m", h, h, side) for k, h in node.get("terms") or node["parts"]))
             case "ItemNode":

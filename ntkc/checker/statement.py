@@ -25,7 +25,7 @@ class Statement:
         return self.data["loops"]  # type: ignore[no-any-return]
 
     def kind(self, i: int) -> str:
-        return str(self.nodes[i]["kind"])
+        return str(self.nodes[i]["class"])
 
     def layer(self, i: int) -> dict[str, Any]:
         return self.nodes[i]["layer"]  # type: ignore[no-any-return]
@@ -62,7 +62,7 @@ class Statement:
 
     def _made_of(self, i: int, found: list[frozenset[Source]]) -> frozenset[Source]:
         node = self.nodes[i]
-        if node["kind"] == "InputNode":
+        if node["class"] == "InputNode":
             return frozenset({("the input", False)})
         if "weight" in node:
             return frozenset({(str(node["weight"]), False)})
@@ -72,7 +72,7 @@ class Statement:
             if self.loops[loop]["scan"]:
                 return after
             older = frozenset((w, past or self._made_in(w, loop)) for w, past in after)
-            return older | (found[slot["initial"]] if node["kind"] == "CarriedNode" else frozenset())
+            return older | (found[slot["initial"]] if node["class"] == "CarriedNode" else frozenset())
         return frozenset().union(*(found[j] for j in self.operands(i)))
 
     def _made_in(self, weight: str, loop: int) -> bool:
@@ -98,13 +98,15 @@ class Statement:
 
     def _is_gaussian(self, i: int, found: list[bool]) -> bool:
         node = self.nodes[i]
-        match node["kind"]:
+        match node["class"]:
             case "WeightedNode":
-                return node["layer"]["kind"] in MIXES
-            case "MixingNode" | "VectorNode":
+                return node["layer"]["class"] in MIXES
+            case "MixingNode":
                 return True
+            case "VectorNode":
+                return bool(node["layer"]["kind"] == "learned")
             case "MapNode":
-                keeps = node["layer"]["kind"] in ("Flatten", "Unflatten") or node["layer"].get("affine") is False
+                keeps = node["layer"]["class"] in ("Flatten", "Unflatten") or node["layer"].get("affine") is False
                 return keeps and found[node["operand"]]
             case "CombineNode" | "PositionalNode" | "ItemNode":
                 return all(found[j] for j in self.operands(i))

@@ -20,22 +20,24 @@ class Weighted(Expected):
         for entry in self.statement.data["maps"]:
             if entry["geometry"] == geometry and tuple(entry["grid"]) == self.statement.grid(operand):
                 return str(entry["name"])
-        raise Unknown(f"the certificate names no map {geometry['kind']} over the positions of v{operand}")
+        raise Unknown(f"the certificate names no map {geometry['class']} over the positions of v{operand}")
 
     def _same_weights(self, kind: str, p: int, q: int, side: str) -> Iterator[sp.Expr]:
         state = self.statement
         left, right = state.nodes[p], state.nodes[q]
-        if kind == "m" or left["kind"] != right["kind"]:
+        if kind == "m" or left["class"] != right["class"]:
             return
-        if left["kind"] == "InputNode":
+        if left["class"] == "InputNode":
             yield sp.S.Zero if kind == "T" else self._data(p, q, side)
         if "weight" not in left or left["weight"] != right["weight"]:
             return
-        if left["kind"] == "WeightedNode":
+        if left["class"] == "WeightedNode":
             yield self._weighted(kind, p, q, side)
-        elif left["kind"] == "MixingNode" and side == "12":
+        elif left["class"] == "MixingNode" and side == "12":
             yield self._attended(kind, p, q)
-        elif left["kind"] == "VectorNode":
+        elif left["class"] == "VectorNode":
+            if left["layer"]["kind"] != "learned":
+                raise Unknown("the rule of fixed encodings is taken from its own file")
             variance = self.read(left["layer"]["std"]) ** 2
             standard = kind == "T" and left["layer"]["parameterization"] == "standard"
             value = sp.S.One if standard else variance
@@ -56,7 +58,7 @@ class Weighted(Expected):
         if kind == "T":
             value = trained * square + w * self._read(p, q, self.of("T", h, k, side)) + trained_bias
         fresh = node["home"] is not None and state.loops[node["home"]]["scan"]
-        local = node["layer"]["kind"] == "ConvLocal" and bool(state.grid(p))
+        local = node["layer"]["class"] == "ConvLocal" and bool(state.grid(p))
         return matching(value) if (fresh or local) and side == "12" else value
 
     def _read(self, p: int, q: int, value: sp.Expr) -> sp.Expr:

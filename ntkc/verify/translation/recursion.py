@@ -13,6 +13,7 @@ from ntkc.backends import matrices
 from ntkc.ir.geometry import Given, Window
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.recursion import SAME, Equation, Recursion, Step, at_second, given_symbol, map_name, of_self
+from ntkc.ir.sinusoids import Sinusoids
 from ntkc.verify.translation import functions as fn
 from ntkc.verify.translation.duals import Duals
 from ntkc.verify.translation.expression import everywhere, value_of
@@ -231,6 +232,8 @@ class Reader:
 
     def _map(self, name: str, x: Array) -> Array:
         found = self.own.maps[map_name(name)]
+        if isinstance(found.geometry, Sinusoids):
+            raise Unread("sinusoids over infinitely many channels")
         grid = matrices.known(found, self.own.shapes)
         window = isinstance(found.geometry, Window)
         both = window or not name.endswith(("_left", "_right"))
