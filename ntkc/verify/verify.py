@@ -23,6 +23,8 @@ class Row:
     status: str
     detail: str
     ok: bool
+    wall: str = ""
+    """Which part of the verification it belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def verify(compilation: Compilation, seed: int = 0, budget: float = BUDGET, tran
     rows = _proofs(compilation, seed)
     few = small(compilation)
     if translate:
-        rows += [Row(found.claim, found.status, found.detail, found.ok) for found in translation(compilation, seed)]
+        rows += [Row(f.claim, f.status, f.detail, f.ok, "translation") for f in translation(compilation, seed)]
     rows += [_agreed(found) for found in agreements(few, seed)]
     rows += [_property(found) for found in properties(few, seed)]
     if budget <= 0:
@@ -51,12 +53,18 @@ def verify(compilation: Compilation, seed: int = 0, budget: float = BUDGET, tran
     try:
         simulated = tuple(simulate(few, budget, seed))
     except Exhausted as error:
-        return Report((*rows, Row("finite networks", "NOT CHECKED", str(error), True)))
+        return Report((*rows, Row("finite networks", "NOT CHECKED", str(error), True, "simulation")))
     return Report((*rows, *map(_simulated, simulated)), simulated)
 
 
 def _property(found: Property) -> Row:
-    return Row(found.claim, "checked" if found.ok else "FAILED", f"missed by {found.missed:.1e} of the largest entry", found.ok)
+    return Row(
+        found.claim,
+        "checked" if found.ok else "FAILED",
+        f"missed by {found.missed:.1e} of the largest entry",
+        found.ok,
+        "properties",
+    )
 
 
 def _simulated(found: Simulated) -> Row:
@@ -67,25 +75,26 @@ def _simulated(found: Simulated) -> Row:
         f"probability {POWER}; widths {', '.join(str(m.width) for m in found.means)}, {sum(m.draws for m in found.means)} draws"
     )
     ok = fit.p_value >= ALPHA
-    return Row(
-        f"finite networks to width {last.width} converge to the {found.kind}{of}", "simulated" if ok else "FAILED", detail, ok
-    )
+    claim = f"finite networks to width {last.width} converge to the {found.kind}{of}"
+    return Row(claim, "simulated" if ok else "FAILED", detail, ok, "simulation")
 
 
 def _proofs(compilation: Compilation, seed: int) -> list[Row]:
     """The certificate of the derivation, proven anew: a row for each expectation, one for all moments that hold, and one for each
     claim that does not."""
     found = prove(compilation.certificate(), seed)
-    rows = [Row(f.claim, f.status if f.ok else "FAILED", f.detail, f.ok) for f in found if f.expectation or not f.ok]
+    rows = [
+        Row(f.claim, f.status if f.ok else "FAILED", f.detail, f.ok, "derivation") for f in found if f.expectation or not f.ok
+    ]
     moments = [f for f in found if f.ok and not f.expectation]
     unknown = [f for f in moments if f.status == "UNKNOWN"]
     exact = sum(f.status == "proven" for f in moments)
     if len(moments) > len(unknown):
         detail = f"{exact} by algebra, {len(moments) - len(unknown) - exact} at random points to 25 digits"
-        rows.append(Row(f"{len(moments) - len(unknown)} equations follow by their rules", "proven", detail, True))
-    return [*rows, *(Row(f.claim, "NOT CHECKED", f.detail, True) for f in unknown)]
+        rows.append(Row(f"{len(moments) - len(unknown)} equations follow by their rules", "proven", detail, True, "derivation"))
+    return [*rows, *(Row(f.claim, "NOT CHECKED", f.detail, True, "derivation") for f in unknown)]
 
 
 def _agreed(found: Agreement) -> Row:
     detail = f"relative gap {found.gap:.1e} over {found.pairs} pairs of samples"
-    return Row(found.claim, "checked" if found.ok else "FAILED", detail, found.ok)
+    return Row(found.claim, "checked" if found.ok else "FAILED", detail, found.ok, "reference")
