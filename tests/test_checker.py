@@ -124,9 +124,7 @@ def test_wrong_certificates_fail(case: str) -> None:
         statuses = {f.status for f in prove(data)}
     except NoCertificate:
         pytest.fail("a wrong claim is a finding, not a damaged file")
-    assert statuses & {"FAILED", "UNKNOWN"}
-    if case not in ("padding of a map", "attention"):  # no map of that name is then listed
-        assert "FAILED" in statuses
+    assert "FAILED" in statuses
 
 
 def test_a_wrong_rule_makes_verify_fail(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import sympy as sp
 
 from ntkc.checker import chains, series
 from ntkc.checker.compare import Comparison
-from ntkc.checker.layers import Unknown
+from ntkc.checker.layers import Contradicted, Unknown
 from ntkc.checker.moments import Moments
 from ntkc.checker.premises import discharged
 from ntkc.checker.statement import Statement
@@ -166,6 +166,8 @@ class Checker:
             reasons = [discharged(premise, self.statement, key) for premise in premises]
             values = self._candidates(key, by_rule, mean)
             status = next((found for v in values if (found := self.equal(value, v))), "")
+        except Contradicted as error:
+            return Finding(claim, "FAILED", str(error))
         except Unknown as error:
             return Finding(claim, "UNKNOWN", str(error))
         if "" in reasons:

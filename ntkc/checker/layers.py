@@ -20,8 +20,13 @@ class Unknown(Exception):
     """The checker has no rule: nothing is said of the claim."""
 
 
-def weights(layer: Layer, grid: Grid, read: Reader) -> tuple[sp.Expr, sp.Expr, sp.Expr, sp.Expr]:
-    """(w, b, w', b') in K = w S + b and Theta = w' S + w T + b', of sums S and T over what the weights read."""
+class Contradicted(Unknown):
+    """What a rule needs is stated otherwise."""
+
+
+def weights(layer: Layer, grid: Grid, channels: int | None, read: Reader) -> tuple[sp.Expr, sp.Expr, sp.Expr, sp.Expr]:
+    """(w, b, w', b') in K = w S + b and Theta = w' S + w T + b', of sums S and T over what the weights read; `channels` are
+    those of the operand, where known, with its positions where it is flat."""
     if layer["class"] == "Embedding":
         w = read(layer["std"]) ** 2
         return w, sp.S.Zero, sp.S.One if layer["parameterization"] == "standard" else w, sp.S.Zero
@@ -29,13 +34,15 @@ def weights(layer: Layer, grid: Grid, read: Reader) -> tuple[sp.Expr, sp.Expr, s
     if layer["class"] not in ("Dense", "Conv", "ConvLocal", "ConvTranspose", "DepthwiseConv"):
         raise Unknown(f"the rule of `{layer['name']}` is taken from its own file")
     if layer.get("taps", 1) != taps:
-        raise Unknown(f"`{layer['name']}` divides by {layer['taps']} taps where its filter has {taps}")
+        raise Contradicted(f"`{layer['name']}` divides by {layer['taps']} taps where its filter has {taps}")
     w = read(layer["W_std"]) ** 2 / taps
     b = sp.S.Zero if layer["b_std"] is None else read(layer["b_std"]) ** 2
     if layer["parameterization"] != "standard":
         return w, b, w, b
-    channels = sp.S.One if layer["class"] == "DepthwiseConv" else sp.Rational(layer["fan_in"] or 1, taps)
-    return w, b, channels, sp.S.Zero if layer["b_std"] is None else sp.S.One
+    if channels is not None and layer["fan_in"] not in (None, channels * taps):
+        raise Contradicted(f"`{layer['name']}` reads {channels * taps} numbers and not {layer['fan_in']}")
+    each_tap = sp.S.One if layer["class"] == "DepthwiseConv" else sp.Rational(layer["fan_in"] or 1, taps)
+    return w, b, each_tap, sp.S.Zero if layer["b_std"] is None else sp.S.One
 
 
 def window(layer: Layer, grid: Grid) -> Layer | None:
@@ -109,16 +116,27 @@ def _triangles(n: int, m: int) -> list[list[str]]:
     return rows
 
 
-def mixing(layer: Layer, read: Reader) -> tuple[Layer, sp.Expr, sp.Expr]:
-    """(the matrix of an attention layer, the scale of values, the bias): K = scale A S A' + bias."""
+def mixing(layer: Layer, read: Reader) -> Layer:
+    """The matrix of an attention layer."""
     if layer["class"] != "Attention" or layer["scaling"] != "linear":
         raise Unknown(f"the rule of `{layer['name']}` is taken from its own file")
     logits = read(layer["query_std"]) ** 2 if layer["tied_query_key"] else sp.S.Zero
     shift = logits * (0 if layer["position_std"] is None else read(layer["position_std"]) ** 2)
     matrix = {"class": "MixingMatrix", "mechanism": layer["mechanism"], "scale": str(logits), "shift": str(shift)}
-    scale = (read(layer["value_std"]) * read(layer["out_std"])) ** 2
-    bias = sp.S.Zero if layer["b_std"] is None else read(layer["b_std"]) ** 2
-    return {**matrix, "causal": layer["causal"]}, scale, bias
+    return {**matrix, "causal": layer["causal"]}
+
+
+def attending(layer: Layer, read: Reader) -> tuple[sp.Expr, sp.Expr, sp.Expr, sp.Expr]:
+    """(s, b, s', b') of y = O V (A h) + bias: K = s A S A' + b and Theta = s' A S A' + s A T A' + b'.
+
+    Under standard, an entry of V meets O^2 (A h)^2, summed over the operand's channels, and one of O meets (V A h)^2, summed over
+    the layer's."""
+    value, out = read(layer["value_std"]) ** 2, read(layer["out_std"]) ** 2
+    b = sp.S.Zero if layer["b_std"] is None else read(layer["b_std"]) ** 2
+    if layer["parameterization"] != "standard":
+        return value * out, b, 2 * value * out, b
+    trained = (layer["fan_in"] or 1) * out + (layer["width"] or 1) * value
+    return value * out, b, trained, sp.S.Zero if layer["b_std"] is None else sp.S.One
 
 
 def normalizer(layer: Layer, square: sp.Expr, center: sp.Expr, read: Reader) -> sp.Expr:

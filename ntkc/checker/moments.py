@@ -10,7 +10,7 @@ from typing import Any
 import sympy as sp
 
 from ntkc.checker import layers
-from ntkc.checker.layers import Unknown
+from ntkc.checker.layers import Contradicted, Unknown
 from ntkc.checker.statement import Statement
 from ntkc.checker.text import SAME, Reader
 from ntkc.checker.weighted import Weighted, flat_mean, matching
@@ -83,16 +83,17 @@ class Moments(Weighted):
         if kind == "A":
             yield self.attention(p)
             return
-        found, reason = False, f"no rule for {kind}[{p}, {q}] at {side}"
+        found, reasons = False, list[Unknown]()
         for rule in (self._loop_state, self._by_diagonal, self._apart, self._linear, self._same_weights, self._function):
             try:
                 for value in rule(kind, p, q, side):
                     found = True
                     yield value
             except Unknown as error:  # another rule may know
-                reason = str(error)
+                reasons.append(error)
         if not found:
-            raise Unknown(reason)
+            reasons = [e for e in reasons if not isinstance(e, Contradicted)] or reasons
+            raise reasons[-1] if reasons else Unknown(f"no rule for {kind}[{p}, {q}] at {side}")
 
     def _loop_state(self, kind: str, p: int, q: int, side: str) -> Iterator[sp.Expr]:
         state = self.statement

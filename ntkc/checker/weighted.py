@@ -1,13 +1,14 @@
 """Two uses of the same weights, and two readings of the same input: what their moments are from those of what they read."""
 
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import sympy as sp
 
 from ntkc.checker import layers
 from ntkc.checker.expected import Expected
-from ntkc.checker.layers import Unknown
+from ntkc.checker.layers import Contradicted, Unknown
 
 flat_mean, matching = sp.Function("flat_mean"), sp.Function("matching")
 
@@ -20,7 +21,7 @@ class Weighted(Expected):
         for entry in self.statement.data["maps"]:
             if entry["geometry"] == geometry and tuple(entry["grid"]) == self.statement.grid(operand):
                 return str(entry["name"])
-        raise Unknown(f"the certificate names no map {geometry['class']} over the positions of v{operand}")
+        raise Contradicted(f"the certificate names no map {geometry['class']} over the positions of v{operand}")
 
     def _same_weights(self, kind: str, p: int, q: int, side: str) -> Iterator[sp.Expr]:
         state = self.statement
@@ -52,7 +53,7 @@ class Weighted(Expected):
     def _weighted(self, kind: str, p: int, q: int, side: str) -> sp.Expr:
         state = self.statement
         node, h, k = state.nodes[p], state.nodes[p]["operand"], state.nodes[q]["operand"]
-        w, b, trained, trained_bias = layers.weights(node["layer"], state.grid(h), self.read)
+        w, b, trained, trained_bias = layers.weights(node["layer"], state.grid(h), self._channels(h), self.read)
         square = self._read(p, q, self.of("S", h, k, side))
         value = w * square + b
         if kind == "T":
@@ -60,6 +61,12 @@ class Weighted(Expected):
         fresh = node["home"] is not None and state.loops[node["home"]]["scan"]
         local = node["layer"]["class"] == "ConvLocal" and bool(state.grid(p))
         return matching(value) if (fresh or local) and side == "12" else value
+
+    def _channels(self, h: int) -> int | None:
+        """The nominal number of channels of an operand, with its positions where these are channels."""
+        channels = self.statement.data["widths"][h]
+        positions = [n or 1 for n in self.statement.grid(h)] if self.statement.data["flat"][h] else []
+        return None if channels is None else int(channels) * prod(positions)
 
     def _read(self, p: int, q: int, value: sp.Expr) -> sp.Expr:
         """What the weights read of a moment of their operands: a window of it, its mean where positions are channels."""
@@ -74,21 +81,23 @@ class Weighted(Expected):
         return value if windows[0] is None else sp.Function(self.map_name(windows[0], h))(value)
 
     def _attended(self, kind: str, p: int, q: int) -> sp.Expr:
-        """scale A S A' + bias; the tangent has 2 scale A S A' for the values' and the outputs' matrices."""
+        """The matrix on either side; the tangent has what the values' and the outputs' matrices add."""
         state, h, k = self.statement, self.statement.nodes[p]["operand"], self.statement.nodes[q]["operand"]
-        _, scale, bias = layers.mixing(state.layer(p), self.read)
+        scale, bias, trained, trained_bias = layers.attending(state.layer(p), self.read)
 
         def mixed(value: sp.Expr) -> sp.Expr:
             for index, operand, side, end in ((p, h, "1", "left"), (q, k, "2", "right")):
-                name = self.map_name(layers.mixing(state.layer(index), self.read)[0], operand)
+                name = self.map_name(layers.mixing(state.layer(index), self.read), operand)
                 value = sp.Function(f"{name}_{end}")(self.of("A", index, index, side), value) if value != 0 else value
             return value
 
         square = mixed(self.of("S", h, k, "12"))
-        return scale * square + bias if kind == "S" else 2 * scale * square + scale * mixed(self.of("T", h, k, "12")) + bias
+        if kind == "S":
+            return scale * square + bias
+        return trained * square + scale * mixed(self.of("T", h, k, "12")) + trained_bias
 
     def attention(self, p: int) -> sp.Expr:
         """The mixing matrix at x, from the second moments between its positions."""
         h = self.statement.nodes[p]["operand"]
-        name = self.map_name(layers.mixing(self.statement.layer(p), self.read)[0], h)
+        name = self.map_name(layers.mixing(self.statement.layer(p), self.read), h)
         return sp.Function(name)(self.of("S", h, h, "11"))
