@@ -47,7 +47,7 @@ def main() -> int:
     options = parser.parse_args()
     mutants = {m["name"]: m for m in table()}
     known = [json.loads(line) for line in options.results.read_text().splitlines()] if options.results.exists() else []
-    done = {r["name"]: r for r in known if r.get("mutant") == mutants.get(r["name"])}
+    done = {r["name"]: r for r in known if r["name"] and r.get("mutant") == mutants.get(r["name"])}
     right = {r["program"]: r["found"] for r in known if r.get("package") == _package()}
     waiting = [m for name, m in mutants.items() if name not in done and (not options.names or name in options.names)]
     start = time.monotonic()
