@@ -3,11 +3,15 @@
 import ast
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 
 import ntkc
+import ntkc.layers
+from ntkc.backends.library import PRELUDE, _definitions
 
 ROOT = Path(ntkc.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
@@ -75,3 +79,10 @@ def test_imports_sizes_and_evaluation(path: Path) -> None:
 def test_the_table_has_no_cycle_and_no_stranger() -> None:
     assert set(ALLOWED) == {_part(path) for path in FILES}
     tuple(TopologicalSorter({part: others.split() for part, others in ALLOWED.items()}).static_order())
+
+
+def test_functions_of_emitted_modules_have_names_of_their_own() -> None:
+    """Those of the prelude and of all layers meet in one file, where the first of two with one name would win."""
+    layers = [import_module(f"ntkc.layers.{found.name}") for found in iter_modules(ntkc.layers.__path__)]
+    names = [name for module in (*PRELUDE, *layers) for name in _definitions(module) if name[0] == "_" and name[1].islower()]
+    assert len(names) == len(set(names))

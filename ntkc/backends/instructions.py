@@ -35,7 +35,8 @@ def block(
                 heading = where
                 yield heading
         if isinstance(instruction, Assign):
-            yield _assignment(instruction, indent, extra, layout in ("pairs", "matched"))
+            table = layout in ("pairs", "matched") or instruction.symbol.name.endswith("_self")
+            yield _assignment(instruction, indent, extra, table)
         elif instruction.cells is not None:
             yield from _cells(instruction, indent, extra, exports, turns)
         elif turns is None:

@@ -22,7 +22,7 @@ class Slice(Positional):
         if len(self.indices) > len(grid):
             raise BadGrid(f"{len(self.indices)} indices for {len(grid)} axes")
         padded = (*self.indices, *((None, None, None),) * (len(grid) - len(self.indices)))
-        return Select(tuple(_positions(index, n) for index, n in zip(padded, grid, strict=True)))
+        return Select(tuple(_chosen(index, n) for index, n in zip(padded, grid, strict=True)))
 
     def sample(self) -> Sample:
         return Sample(_slice, (self.indices,))
@@ -48,13 +48,13 @@ class Reverse(Positional):
     name = "reverse"
 
     def geometry(self, grid: Grid) -> Select:
-        return Select(tuple(_positions((None, None, -1), n) for n in grid))
+        return Select(tuple(_chosen((None, None, -1), n) for n in grid))
 
     def sample(self) -> Sample:
         return Sample(_reverse)
 
 
-def _positions(index: tuple[int | None, int | None, int | None] | int, n: int | None) -> tuple[int, ...] | int:
+def _chosen(index: tuple[int | None, int | None, int | None] | int, n: int | None) -> tuple[int, ...] | int:
     if n is None:
         raise BadGrid("the number of positions must be known to index them; write it in the input's type")
     if isinstance(index, int):

@@ -1,7 +1,5 @@
 """Kernels of networks with tables over all pairs of positions: some pairs of samples at a time."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -18,8 +16,7 @@ def _by_pairs(x1, x2, params, get, symmetric, dtype, precision):
     right, wide2 = (left, wide1) if symmetric else _prepared_tables(x2, params, dtype)
     n1, n2 = x1[0].shape[0], x2[0].shape[0]
     between = _recursion(get, params, dtype)
-    positions = math.prod(x1[0].shape[1:-1]) * math.prod(x2[0].shape[1:-1])
-    chunk = max(1, min(2**17 // positions, n1 * n2 // (2 if symmetric else 1)))
+    chunk = max(1, min(2**17 // (_position_count(x1) * _position_count(x2)), n1 * n2 // (2 if symmetric else 1)))
 
     def one(xs, ys, a, b):
         return between(*_grams(xs, ys), a, b, False)
@@ -45,7 +42,8 @@ def _by_pairs(x1, x2, params, get, symmetric, dtype, precision):
 
     shapes = jax.eval_shape(lambda: pairs(*jnp.zeros((2, chunk), int)))
     empty = jax.tree.map(lambda s: jnp.zeros((n1, n2), s.dtype), shapes)
-    return lax.fori_loop(0, -(-count // chunk), body, empty)
+    out = lax.fori_loop(0, -(-count // chunk), body, empty)
+    return _on_diagonal(out, _own_tables(wide1, left, between)) if symmetric else out
 
 
 def _nth_pair(k, n1, n2, symmetric):
@@ -68,7 +66,8 @@ def _kept(v):
 def _prepared_tables(xs, params, dtype):
     """Moments of each sample, computed in float64 a few samples at a time, and the inputs."""
     wide = [_cast(x, jnp.float64) for x in xs]
-    sample = lax.map(lambda rows: _alone(rows, params), wide, batch_size=16)
+    entries = _position_count(xs) ** (2 if TABLES else 1)
+    sample = lax.map(lambda rows: _alone(rows, params), wide, batch_size=min(16, 2**17 // entries) or None)
     return jax.tree.map(lambda v: v.astype(dtype), sample), [_cast(x, dtype) for x in wide[: len(INPUTS)]]
 
 
@@ -91,10 +90,15 @@ def _gram(x, y):
 
 def _own_by_pairs(xs, params, get, dtype):
     """Every kernel at (x_i, x_i)."""
-    run = _recursion(get, params, dtype)
+    sample, wide = _prepared_tables(xs, params, dtype)
+    return _own_tables(wide, sample, _recursion(get, params, dtype))
 
-    def one(rows):
-        sample = jax.tree.map(lambda v: v.astype(dtype), _alone(rows, params))
-        return run(*(c.astype(dtype) for c in _grams(rows, rows)), sample, sample, True)
 
-    return lax.map(one, [_cast(x, jnp.float64) for x in xs])
+def _own_tables(wide, sample, between):
+    """The same from the moments of the samples, which XLA would else cut out of the stacks again for every entry."""
+
+    def one(stacks):
+        x, own = jax.tree.map(_kept, stacks)
+        return between(*_grams(x, x), own, own, True)
+
+    return lax.map(one, (wide, sample))

@@ -190,8 +190,9 @@ def _with_diagonal(x, own, same, rank):
     """A full table, with x's own moments at matching positions where x and x' are one sample."""
     if not same:
         return x
-    match = _identity_of(x, rank)
-    return jnp.where(match, _left(jnp.broadcast_to(own, x.shape[:rank]), rank), x)
+    n = math.prod(x.shape[:rank])
+    here = jnp.arange(n)
+    return x.reshape(n, n).at[here, here].set(jnp.broadcast_to(own, x.shape[:rank]).reshape(n)).reshape(x.shape)
 
 
 def _identity_of(x, rank):

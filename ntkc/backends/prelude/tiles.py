@@ -34,6 +34,11 @@ def _are_tokens(x):
     return jnp.issubdtype(x.dtype, jnp.integer)
 
 
+def _position_count(xs):
+    """The number of positions of the input that has most."""
+    return max(math.prod(x.shape[1:] if _are_tokens(x) else x.shape[1:-1]) for x in xs[: len(INPUTS)])
+
+
 def _cast(x, dtype):
     """Numbers in another type; tokens as they are."""
     return x if _are_tokens(x) else x.astype(dtype)
@@ -167,17 +172,26 @@ _differentiable.defvjp(_forward_pass, _backward_pass, symbolic_zeros=True)
 def _compiled(x1, x2, params, get, symmetric, precision):
     result = _type_of(x1)
     dtype = jnp.float64 if precision == "accurate" and not BY_ANGLE else result
-    between, alone = EVALUATE()
-    out = between(x1, x2, params, get, symmetric, dtype, precision)
-    if symmetric:
-        n = jnp.arange(x1[0].shape[0])
-        out = jax.tree.map(lambda o, v: o.at[n, n].set(v.astype(o.dtype)), out, alone(x1, params, get, dtype))
+    out = EVALUATE()[0](x1, x2, params, get, symmetric, dtype, precision)
     return jax.tree.map(lambda o: o.astype(result), out)
+
+
+def _on_diagonal(out, own):
+    """Kernels between samples, with those of each sample with itself in their place."""
+
+    def placed(o, v):
+        n = jnp.arange(o.shape[0])
+        return o.at[n, n].set(v.astype(o.dtype))
+
+    return jax.tree.map(placed, out, own)
 
 
 def _by_tiles(x1, x2, params, get, symmetric, dtype, precision):
     """A block of rows against a block of columns at a time; tables at matching positions have their positions in front."""
-    run = partial(_tiles_of, x1, x2, symmetric, dtype, precision == "accurate")
+
+    def run(tile, moments):
+        out = _tiles_of(x1, x2, symmetric, dtype, precision == "accurate", tile, moments)
+        return _on_diagonal(out, _own(x1, params, get, dtype)) if symmetric else out
 
     def recursion():
         between = _recursion(get, params, dtype)
@@ -202,8 +216,7 @@ def _tiles_of(x1, x2, symmetric, dtype, precise, between, moments):
         apart = not symmetric or (i + jnp.arange(t1))[:, None] != (j + jnp.arange(t2))[None, :]
         return between(*_starts(xs, ys, apart, dtype, precise), cut(left), other(right))
 
-    positions = math.prod(x1[0].shape[1:-1])
-    size = max(8, int(512 / math.sqrt(positions)))
+    size = max(8, int(512 / math.sqrt(_position_count(x1))))
     return _tiled(tile, x1[0].shape[0], x2[0].shape[0], symmetric, size)
 
 
