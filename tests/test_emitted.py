@@ -80,6 +80,12 @@ def test_works_inside_jit(net: Compilation) -> None:
         (np.ones((2, 5), "float32"), ValueError, r"expected an array of shape \(n, 4\), got \(2, 5\)"),
         (np.ones((2, 4), int), TypeError, "expected floating point numbers"),
         (np.ones((0, 4), "float32"), ValueError, "is empty"),
+        (np.full((2, 4), "a"), TypeError, "x1: expected an array of numbers, got <U1"),
+        (
+            np.full((2, 4), 1e19, "float32"),
+            ValueError,
+            r"entries of size 1.0e\+19 overflow in float32 \(limit 9e\+18\); scale them",
+        ),
     ],
 )
 def test_bad_data(net: Compilation, x: np.ndarray, error: type[Exception], message: str) -> None:
@@ -92,6 +98,20 @@ def test_bad_hyperparameters(net: Compilation) -> None:
         net.kernel(_x(2), sigma=1.0)
     with pytest.raises(ValueError, match=r"sigma_w = -1.0 is outside its domain \(0.0, inf\)"):
         net.kernel(_x(2), sigma_w=-1.0)
+    with pytest.raises(TypeError, match=r"sigma_w: expected one number, got an array of shape \(3,\)"):
+        net.kernel(_x(2), sigma_w=np.ones(3))
+
+
+def test_what_overflows_is_refused_not_computed_wrong() -> None:
+    """In float32 the product of two variances overflows long before they do, and erf's kernel would come out as 1."""
+    net = compile_source(Source("net.arch", "arch n {\n input x: vector(4)\n output x |> dense |> erf |> dense\n}\n"))
+    x = 1e19 * _x(2)
+    with pytest.raises(ValueError, match="or give them in float64 or ask for precision='accurate'"):
+        net.kernel(x, precision="fast")
+    k = net.kernel(x)
+    np.testing.assert_allclose(k.nngp, net.kernel(x / 1e15).nngp, rtol=1e-3)
+    half = _x(2).astype("float16")
+    np.testing.assert_allclose(net.kernel(half, precision="fast").ntk, net.kernel(half).ntk, rtol=2e-3)
 
 
 def test_hyperparameters_do_not_recompile(net: Compilation) -> None:
@@ -177,6 +197,8 @@ def test_init_and_apply_check_hyperparameters(net: Compilation) -> None:
         module.apply(arrays, x, sigma_v=1.0)
     with pytest.raises(ValueError, match="sigma_w = -1"):
         module.apply(arrays, x, sigma_w=-1.0)
+    with pytest.raises(ValueError, match="the weights have no array 'dense2\\[0\\]/W'; make them by init"):
+        module.apply({}, x)
 
 
 @pytest.mark.parametrize(

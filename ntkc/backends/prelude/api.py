@@ -33,14 +33,15 @@ def kernel(x1, x2=None, *, get=("nngp", "ntk"), precision="accurate", **params):
     """NNGP and NTK between the rows of x1 (n1, d) and x2 (n2, d), or of x1 with itself.
 
     precision="accurate" keeps inner products in float64 where float32 would lose digits, and the recursion, too, unless it
-    runs on angles, which do not lose them; "fast" computes all of it in the type of the inputs. Hyperparameters are keyword
-    arguments; changing one does not recompile, and jax.grad reaches it (forward mode only with `jax_enable_x64`).
+    runs on angles, which do not lose them; "fast" computes all of it in the type of the inputs, at least float32.
+    Hyperparameters are keyword arguments; changing one does not recompile, and jax.grad reaches it (forward mode only with
+    `jax_enable_x64`).
     """
     get, (given, params), wide = _kinds(get, precision), _split(params), jax.config.jax_enable_x64
     evaluate = _compiled if wide else _differentiable
     with jax.enable_x64(True):
-        a = _sized(_inputs("x1", x1, given, None if x2 is None else 0), wide)
-        b = a if x2 is None else _sized(_inputs("x2", x2, given, 1), wide)
+        a = _sized(_inputs("x1", x1, given, None if x2 is None else 0, precision), wide)
+        b = a if x2 is None else _sized(_inputs("x2", x2, given, 1, precision), wide)
         for u, v in zip(a[: len(INPUTS)], b, strict=False):
             if u.dtype != v.dtype or (u.shape[-1] != v.shape[-1] and not _are_tokens(u)):
                 raise ValueError(f"x1 and x2 differ in kind: {u.shape[-1]} features of {u.dtype}, {v.shape[-1]} of {v.dtype}")
@@ -67,8 +68,8 @@ def diagonal(x, *, get=("nngp", "ntk"), precision="accurate", **params):
     """The kernels of each row with itself, of shape (n,)."""
     get, (given, params), wide = _kinds(get, precision), _split(params), jax.config.jax_enable_x64
     with jax.enable_x64(True):
-        xs = _sized(_inputs("x", x, given), wide)
-        dtype = jnp.float64 if precision == "accurate" and not BY_ANGLE else _type_of(xs)
+        xs = _sized(_inputs("x", x, given, precision=precision), wide)
+        dtype = _working_type(_type_of(xs), precision)
         own = jax.jit(EVALUATE()[1], static_argnames=("get", "dtype"))
         out = jax.tree.map(lambda v: v.astype(_type_of(xs)), own(xs, _hyperparameters(params), get, dtype))
     return Kernel(*(_unwrap(out[kind]) if kind in get else None for kind in ("nngp", "ntk")))

@@ -4,12 +4,35 @@ import jax
 import jax.numpy as jnp
 
 
-def _finite(v):
-    with jax.ensure_compile_time_eval():  # concrete data stays concrete under an outer jit
-        return bool(jnp.isfinite(v).all())
+def _largest(v, of=jnp.abs):
+    """NaN where an entry is."""
+    with jax.ensure_compile_time_eval():
+        return float(jnp.max(of(v)))
 
 
-def _check(name, x, sizes):
+def _check_size(name, v, precision):
+    """No NaN, and no numbers so large that a product of two variances overflows, some of which would be finite and wrong.
+    Networks that run on angles form no such product; elsewhere the scale of values may grow a thousandfold over the layers."""
+    largest = _largest(v)
+    if not largest < float("inf"):
+        raise ValueError(f"{name}: contains NaN or infinite entries")
+    if precision is None:
+        return
+    dtype = _working_type(v.dtype, precision)
+    limit = float(jnp.finfo(dtype).max) ** (0.5 if BY_ANGLE else 0.25) / (2 if BY_ANGLE else 1000)
+    if (
+        largest > limit
+        and _largest(v.astype(jnp.float64), lambda w: jnp.sqrt(jnp.mean((w / largest) ** 2, -1))) * largest > limit
+    ):
+        cure = "scale them down" + ("" if dtype == jnp.float64 else f", or give them in float64{_or_accurate(precision)}")
+        raise ValueError(f"{name}: entries of size {largest:.1e} overflow in {jnp.dtype(dtype)} (limit {limit:.0e}); {cure}")
+
+
+def _or_accurate(precision):
+    return " or ask for precision='accurate'" if precision == "fast" and not BY_ANGLE else ""
+
+
+def _check(name, x, sizes, precision=None):
     """The inputs as a tuple of float arrays, or an error that says what was expected."""
     labels = [label for label, _ in sizes]
     if isinstance(x, dict) and set(x) != set(labels):
@@ -19,7 +42,7 @@ def _check(name, x, sizes):
     xs = (x,) if len(sizes) == 1 and not isinstance(x, (tuple, list)) else tuple(x)
     if len(xs) != len(sizes):
         raise ValueError(f"{name}: expected {len(sizes)} input arrays, got {len(xs)}")
-    xs = tuple(_plain(v) for v in xs)
+    xs = tuple(_plain(v, name) for v in xs)
     for v, (label, size) in zip(xs, sizes, strict=True):
         if v.ndim != 1 + len(size) or any(k is not None and k != m for k, m in zip(size, v.shape[1:], strict=True)):
             expected = ", ".join("n" if i == 0 else str(k or "d") for i, k in enumerate((0, *size)))
@@ -30,16 +53,19 @@ def _check(name, x, sizes):
             raise TypeError(f"{name}, input {label}: expected floating point numbers, got {v.dtype}; use x.astype('float32')")
         if v.shape[0] == 0:
             raise ValueError(f"{name}, input {label}: is empty")
-        if label not in TOKENS and not isinstance(v, jax.core.Tracer) and not _finite(v):
-            raise ValueError(f"{name}, input {label}: contains NaN or infinite entries")
+        if label not in TOKENS and not isinstance(v, jax.core.Tracer):
+            _check_size(f"{name}, input {label}", v, precision)
     if len({v.shape[0] for v in xs}) != 1:
         raise ValueError(f"{name}: the inputs have different numbers of rows: {[v.shape[0] for v in xs]}")
     return xs
 
 
-def _plain(v):
+def _plain(v, name):
     """An array; sparse ones in full."""
-    return jnp.asarray(v.todense() if hasattr(v, "todense") else v)
+    try:
+        return jnp.asarray(v.todense() if hasattr(v, "todense") else v)
+    except TypeError:
+        raise TypeError(f"{name}: expected an array of numbers, got {getattr(v, 'dtype', type(v).__name__)}") from None
 
 
 def _check_tokens(name, v, vocabulary):
@@ -61,9 +87,9 @@ def _split(params):
     return tuple({k: v for k, v in params.items() if (k in GIVENS or k == "mask") == given} for given in (True, False))
 
 
-def _inputs(name, x, given, side=None):
+def _inputs(name, x, given, side=None, precision=None):
     """The inputs and what comes with them, checked; `side` is 0 or 1 where there are x1 and x2."""
-    xs = _check(name, x, INPUTS)
+    xs = _check(name, x, INPUTS, precision)
     return (*xs, *((_mask if key in MASKS else _adjacency)(key, given, xs[GIVENS[key]], side) for key in GIVENS))
 
 
@@ -100,11 +126,11 @@ def _adjacency(key, given, x, side):
         v = v[side]
     elif side is not None and getattr(v, "ndim", 2) == 3:
         raise ValueError(f"{key}: with x1 and x2, give {key}=(of x1, of x2), or one matrix for all")
-    v = _plain(v)
+    v = _plain(v, key)
     if v.shape not in ((positions, positions), (n, positions, positions)):
         shapes = f"({positions}, {positions}), one for all, or ({n}, {positions}, {positions}), one per sample"
         raise ValueError(f"{key}: expected an array of shape {shapes}; got {v.shape}")
-    if not isinstance(v, jax.core.Tracer) and not _finite(v):
+    if not isinstance(v, jax.core.Tracer) and not _largest(v) < float("inf"):
         raise ValueError(f"{key}: contains NaN or infinite entries")
     return jnp.broadcast_to(jnp.swapaxes(v, -1, -2), (n, positions, positions)).astype(x.dtype)
 
@@ -115,6 +141,8 @@ def _inside_domains(given):
         if name not in PARAMS:
             raise TypeError(f"no hyperparameter is named {name!r}; there are: {', '.join(PARAMS) or 'none'}")
         low, high, open_low, open_high = DOMAINS[name]
+        if jnp.ndim(value):
+            raise TypeError(f"{name}: expected one number, got an array of shape {jnp.shape(value)}; jax.vmap takes many")
         if not isinstance(value, jax.core.Tracer):
             value = float(value)
             below = value <= low if open_low else value < low

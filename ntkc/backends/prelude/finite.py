@@ -21,6 +21,8 @@ class _Weights:
         if self.key is not None and name not in self.arrays:
             self.key, own = jax.random.split(self.key)
             self.arrays[name] = scale * jax.random.normal(own, shape)
+        if name not in self.arrays:
+            raise ValueError(f"the weights have no array {name!r}; make them by init of this module")
         return self.arrays[name]
 
     def scaled(self, name, shape, std, standard):

@@ -19,7 +19,7 @@ def _by_pairs(x1, x2, params, get, symmetric, dtype, precision):
     chunk = max(1, min(2**17 // (_position_count(x1) * _position_count(x2)), n1 * n2 // (2 if symmetric else 1)))
 
     def one(xs, ys, a, b):
-        return between(*_grams(xs, ys), a, b, False)
+        return between(*_grams(xs, ys, dtype), a, b, False)
 
     def pick(tree, i):
         return jax.tree.map(lambda v: v[i], tree)
@@ -43,7 +43,7 @@ def _by_pairs(x1, x2, params, get, symmetric, dtype, precision):
     shapes = jax.eval_shape(lambda: pairs(*jnp.zeros((2, chunk), int)))
     empty = jax.tree.map(lambda s: jnp.zeros((n1, n2), s.dtype), shapes)
     out = lax.fori_loop(0, -(-count // chunk), body, empty)
-    return _on_diagonal(out, _own_tables(wide1, left, between)) if symmetric else out
+    return _on_diagonal(out, _own_tables(wide1, left, between, dtype)) if symmetric else out
 
 
 def _nth_pair(k, n1, n2, symmetric):
@@ -74,31 +74,31 @@ def _prepared_tables(xs, params, dtype):
 def _alone(xs, params):
     """The sample part of one sample."""
     starts = [_square(xs[i], xs[j]) for i, j in _unordered()]
-    return _sample(*starts, *(_grams(xs, xs) if TABLES else ()), *xs[len(INPUTS) :], params)
+    return _sample(*starts, *(_grams(xs, xs, jnp.float64) if TABLES else ()), *xs[len(INPUTS) :], params)
 
 
-def _grams(xs, ys):
+def _grams(xs, ys, dtype):
     """<x_p, y_q> / d of the inputs in DATA between all positions of two samples."""
-    return [_gram(xs[i], ys[j]) for i, j in DATA]
+    return [_gram(xs[i], ys[j], dtype) for i, j in DATA]
 
 
-def _gram(x, y):
+def _gram(x, y, dtype):
     if _are_tokens(x):
-        return (x[:, None] == y).astype(_type_of((x,)))
+        return (x[:, None] == y).astype(dtype)
     return jnp.tensordot(x, y, ((-1,), (-1,)), precision="highest") / x.shape[-1]
 
 
 def _own_by_pairs(xs, params, get, dtype):
     """Every kernel at (x_i, x_i)."""
     sample, wide = _prepared_tables(xs, params, dtype)
-    return _own_tables(wide, sample, _recursion(get, params, dtype))
+    return _own_tables(wide, sample, _recursion(get, params, dtype), dtype)
 
 
-def _own_tables(wide, sample, between):
+def _own_tables(wide, sample, between, dtype):
     """The same from the moments of the samples, which XLA would else cut out of the stacks again for every entry."""
 
     def one(stacks):
         x, own = jax.tree.map(_kept, stacks)
-        return between(*_grams(x, x), own, own, True)
+        return between(*_grams(x, x, dtype), own, own, True)
 
     return lax.map(one, (wide, sample))

@@ -50,6 +50,11 @@ def _type_of(xs):
     return numbers[0] if numbers else jnp.float64 if xs[0].dtype == jnp.int64 else jnp.float32
 
 
+def _working_type(dtype, precision):
+    """The type of the recursion for inputs of a type."""
+    return jnp.float64 if precision == "accurate" and not BY_ANGLE else jnp.promote_types(dtype, jnp.float32)
+
+
 def _units(x, dtype):
     """Rows of norm 1, or 0, in a type, and a function that makes some of them in float64."""
     norm = _sqrt(jnp.sum(x.astype(jnp.float64) ** 2, 1, keepdims=True))
@@ -171,7 +176,7 @@ _differentiable.defvjp(_forward_pass, _backward_pass, symbolic_zeros=True)
 @partial(jax.jit, static_argnames=("get", "symmetric", "precision"))
 def _compiled(x1, x2, params, get, symmetric, precision):
     result = _type_of(x1)
-    dtype = jnp.float64 if precision == "accurate" and not BY_ANGLE else result
+    dtype = _working_type(result, precision)
     out = EVALUATE()[0](x1, x2, params, get, symmetric, dtype, precision)
     return jax.tree.map(lambda o: o.astype(result), out)
 
