@@ -18,6 +18,11 @@ NETWORKS = {
     "rnn": RNN + "hs = scan u in x, h = 0 { h = erf(W(h) + U(u)) }\noutput hs |> last |> dense",
     "leaky": RNN + "hs = scan u in x, h = 0 { h = 0.3 * h + 0.7 * relu(W(h) + U(u)) }\noutput hs |> last |> dense",
     "backwards": RNN + "hs = scan u in reverse(x), h = 0 { h = erf(W(h) + U(u)) }\noutput hs |> global_avg_pool |> dense",
+    "norm": "output x |> conv(3, b_std=0.3) |> relu |> layer_norm(axis=(channel, time)) |> conv(2) |> global_avg_pool |> dense",
+}
+FLAT = {  # the number of positions is the fan-in of `dense`, which padding changes
+    "gaps": "output x |> conv(3, b_std=0.3) |> erf |> avg_pool(3, stride=2, padding=same) |> flatten |> dense",
+    "flat norm": "output x |> conv(3, b_std=0.3) |> relu |> flatten |> rms_norm |> dense |> relu |> dense",
 }
 X = np.random.default_rng(0).normal(size=(3, 8, 2))
 MASK = np.arange(8) < np.array([[8], [6], [4]])
@@ -38,11 +43,10 @@ def test_padding_does_not_show(name: str) -> None:
         np.testing.assert_allclose([found.nngp[i, i], found.ntk[i, i]], [short.nngp[0, 0], short.ntk[0, 0]], rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, "gaps"])
+@pytest.mark.parametrize("name", [*NETWORKS, *FLAT])
 def test_finite_networks_converge(name: str) -> None:
     mask = MASK if name != "gaps" else np.random.default_rng(1).integers(2, size=(3, 8)).astype(bool)
-    body = NETWORKS.get(name, "output x |> conv(3, b_std=0.3) |> erf |> avg_pool(3, stride=2, padding=same) |> flatten |> dense")
-    net = _compile(8, body)
+    net = _compile(8, {**NETWORKS, **FLAT}[name])
     found, module, x = net.kernel(X.astype("float32"), mask=mask), net.with_masks().module(), jnp.asarray(X, "float32")
     xs = module._inputs("x", x, {"mask": mask})
 

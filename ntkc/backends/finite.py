@@ -156,6 +156,7 @@ def _line(network: Network, index: int, node: Node, indent: str) -> Iterator[str
             name, arguments = sample.function.__name__, "".join(f", {_value(a)}" for a in sample.arguments)
             present = Present(network)
             special = present.positional(index, node, name, arguments) if isinstance(node, PositionalNode) else None
+            arguments += present.normed(node) if isinstance(node, MapNode) else ""
             yield f"{indent}v{index} = {special or f'{name}({present.read(index, operand)}{arguments})'}"
             if getattr(layer, "affine", False):
                 name = _in_turn(network, f"gain{index}", node.origin.loop)

@@ -8,6 +8,7 @@ from ntkc.ir.network import (
     FinalNode,
     InputNode,
     ItemNode,
+    MapNode,
     MixingNode,
     Network,
     PositionalNode,
@@ -92,6 +93,14 @@ class Present:
             share = f"1 - {function}(1 - {mask}[..., None]{arguments})"
             return f"{function}({self.read(index, node.operand)}{arguments}) * _ratio(1, {share})"
         return None
+
+    def normed(self, node: MapNode) -> str:
+        """The mask as the last argument of a norm whose statistics run over positions."""
+        mask = self.of(node.operand)
+        if not mask or not node.layer.takes_mask or not self.network.flat[node.operand]:
+            return ""
+        width = f"v{node.operand}.shape[-1] // {mask}.shape[1]"
+        return f", {mask}[..., None]" if node.layer.everywhere else f", jnp.repeat({mask}, {width}, 1)"
 
     def attended(self, node: MixingNode) -> str:
         """The mask as the last argument of attention."""

@@ -147,12 +147,13 @@ class Masks(Memory):
     def averaged(self, moment: sp.Expr, p: int, side: str) -> sp.Expr:
         """The mean of a moment of p with itself over matching positions, those present on both sides."""
         masks = {self.present(p, end) for end in ends(side)} - {None}
-        if not masks:
-            return flat_mean(moment)
-        both = sp.Mul(*masks)
-        return flat_mean(moment * both) * ratio(sp.S.One, flat_mean(both))
+        return _mean_where(sp.Mul(*masks), moment) if masks else flat_mean(moment)
 
-    def refuse_means(self, p: int, what: str) -> None:
-        """Statistics over positions are not defined for masks yet."""
-        if self.present(p, FIRST) is not None:
-            raise Underivable(p, f"{what} with a mask is not supported yet")
+    def mean_of_present(self, moment: sp.Expr, p: int, end: str) -> sp.Expr:
+        """The mean over the positions of p that are present on one side."""
+        mask = self.present(p, end)
+        return flat_mean(moment) if mask is None else _mean_where(mask, moment)
+
+
+def _mean_where(mask: sp.Expr, moment: sp.Expr) -> sp.Expr:
+    return flat_mean(moment * mask) * ratio(sp.S.One, flat_mean(mask))

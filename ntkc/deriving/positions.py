@@ -170,15 +170,14 @@ class Positions(Masks):
     def _factor(self, node: MapNode, side: str) -> sp.Expr:
         h = node.operand
         square, center = self.second(h, h, side), self._center(node, side)
-        over = flat_mean if self._over_positions(node) and square.free_symbols else lambda moment: moment
-        if over is flat_mean:
-            self.refuse_means(h, "a norm over positions")
-        return node.layer.factor(Moments(over(square), center))
+        if self._over_positions(node) and square.free_symbols:
+            square = self.mean_of_present(square, h, side)
+        return node.layer.factor(Moments(square, center))
 
     def _center(self, node: MapNode, side: str) -> sp.Expr:
         """What a norm subtracts: the mean over channels, and over positions where they are channels."""
         center = self.mean(node.operand, side) if node.layer.centers else sp.S.Zero
-        return flat_mean(center) if center != 0 and self._over_positions(node) else center
+        return self.mean_of_present(center, node.operand, side) if center != 0 and self._over_positions(node) else center
 
     def _over_positions(self, node: MapNode) -> bool:
         return self.network.flat[node.operand] and bool(self.network.grids[node.operand])

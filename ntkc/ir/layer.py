@@ -124,6 +124,8 @@ class Map(Layer):
 
     flattens: ClassVar[bool] = False
     """Whether positions become channels."""
+    takes_mask: ClassVar[bool] = False
+    """Whether the finite-width layer has statistics over positions, and takes the mask of those that are present last."""
 
     @property
     def everywhere(self) -> bool:

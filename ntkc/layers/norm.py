@@ -2,7 +2,7 @@
 Zhang and Sennrich 2019)."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import sympy as sp
@@ -16,6 +16,7 @@ class _Norm(Map):
     eps: sp.Expr = number("1e-12")
     axis: tuple[str, ...] = axes()
     affine: bool = flag()
+    takes_mask: ClassVar[bool] = True
 
     @property
     def keeps_gaussian(self) -> bool:  # type: ignore[override]
@@ -70,11 +71,15 @@ class LayerNorm(_Norm):
         return Sample(_layer_norm, (self.eps, self.everywhere))
 
 
-def _rms_norm(h: Any, eps: Any, everywhere: bool) -> Any:
-    axes = tuple(range(1, h.ndim)) if everywhere else -1
-    return h / jnp.sqrt(jnp.mean(h**2, axes, keepdims=True) + eps)
+def _rms_norm(h: Any, eps: Any, everywhere: bool, present: Any = 1) -> Any:
+    return h / jnp.sqrt(_statistic(h**2, everywhere, present) + eps)
 
 
-def _layer_norm(h: Any, eps: Any, everywhere: bool) -> Any:
+def _layer_norm(h: Any, eps: Any, everywhere: bool, present: Any = 1) -> Any:
+    return _rms_norm(h - _statistic(h, everywhere, present), eps, everywhere, present)
+
+
+def _statistic(h: Any, everywhere: bool, present: Any) -> Any:
+    """The mean over the channels, and over the positions that are present."""
     axes = tuple(range(1, h.ndim)) if everywhere else -1
-    return _rms_norm(h - jnp.mean(h, axes, keepdims=True), eps, everywhere)
+    return jnp.mean(h * present, axes, keepdims=True) / jnp.mean(jnp.broadcast_to(present, h.shape), axes, keepdims=True)
