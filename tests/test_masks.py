@@ -1,11 +1,14 @@
 """Sequences of different lengths: a padded one has the kernels of the short one, and finite networks converge to them."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from ntkc import ArchError, Compilation, compile_source
+from ntkc.ir.network import InputNode
 from ntkc.source import Source
 
 RNN = "layer W = dense(W_std=1.2, b_std=0.2)\nlayer U = dense()\n"
@@ -18,12 +21,15 @@ NETWORKS = {
     "rnn": RNN + "hs = scan u in x, h = 0 { h = erf(W(h) + U(u)) }\noutput hs |> last |> dense",
     "leaky": RNN + "hs = scan u in x, h = 0 { h = 0.3 * h + 0.7 * relu(W(h) + U(u)) }\noutput hs |> last |> dense",
     "backwards": RNN + "hs = scan u in reverse(x), h = 0 { h = erf(W(h) + U(u)) }\noutput hs |> global_avg_pool |> dense",
+    "first state": RNN + "hs = scan u in x, h = x[0] |> dense { h = erf(W(h) + U(u)) }\noutput hs |> last |> dense",
     "norm": "output x |> conv(3, b_std=0.3) |> relu |> layer_norm(axis=(channel, time)) |> conv(2) |> global_avg_pool |> dense",
 }
 FLAT = {  # the number of positions is the fan-in of `dense`, which padding changes
     "gaps": "output x |> conv(3, b_std=0.3) |> erf |> avg_pool(3, stride=2, padding=same) |> flatten |> dense",
     "flat norm": "output x |> conv(3, b_std=0.3) |> relu |> flatten |> rms_norm |> dense |> relu |> dense",
 }
+FALSE_ALARM = 12.0
+"""Standard errors of 8 replicates: Student's t with 7 degrees of freedom, below 1e-5 for each entry."""
 X = np.random.default_rng(0).normal(size=(3, 8, 2))
 MASK = np.arange(8) < np.array([[8], [6], [4]])
 
@@ -58,6 +64,31 @@ def test_finite_networks_converge(name: str) -> None:
     samples = np.array([draw(key) for key in jax.random.split(jax.random.key(0), 48)])
     gap = np.maximum(np.abs(samples.mean(0) - found.nngp) - 0.01 * np.abs(found.nngp).max(), 0)
     assert np.sqrt(np.mean((gap / (samples.std(0) / np.sqrt(48))) ** 2)) < 2.2
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, *FLAT])
+def test_the_sampled_limit_agrees(name: str) -> None:
+    net = _compile(8, {**NETWORKS, **FLAT}[name])
+    mask = np.random.default_rng(1).integers(2, size=(3, 8)).astype(bool) if name == "gaps" else MASK
+    exact, found = net.kernel(X, mask=mask), net.sampled(X + ~mask[..., None] * 1e3, samples=16384, mask=mask)
+    for kind in ("nngp", "ntk"):
+        error, gap = getattr(found, f"{kind}_error"), getattr(found, kind) - getattr(exact, kind)
+        assert float(jnp.abs(gap / error).max()) < FALSE_ALARM
+        assert float(error.max() / jnp.abs(getattr(exact, kind)).max()) < 0.06, "too uncertain to tell"
+
+
+def test_an_lstm_does_not_see_padding() -> None:
+    text = (Path(__file__).parents[1] / "examples" / "lstm.arch").read_text()
+    net = compile_source(Source("lstm.arch", text))
+    (node,) = (n for n in net.network.nodes if isinstance(n, InputNode))
+    steps, channels = (int(n or 0) for n in (*node.type.positions, node.type.channels))
+    x = np.random.default_rng(0).normal(size=(2, steps, channels))
+    short = compile_source(Source("lstm.arch", text.replace(f"sequence({steps},", f"sequence({steps - 2},")))
+    padded = net.kernel(x, samples=8192, mask=np.arange(steps) < [[steps - 2]] * 2)
+    alone = short.kernel(x[:, :-2], samples=8192, seed=1)
+    for kind in ("nngp", "ntk"):
+        error = np.hypot(getattr(padded, f"{kind}_error"), getattr(alone, f"{kind}_error"))
+        assert np.abs((getattr(padded, kind) - getattr(alone, kind)) / error).max() < FALSE_ALARM
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,9 @@ def test_tokens_graphs_and_first_states() -> None:
         for kind in ("nngp", "ntk"):
             error, gap = getattr(found, f"{kind}_error"), getattr(found, kind) - getattr(exact, kind)
             assert float(jnp.abs(gap / error).max()) < FALSE_ALARM
-    with pytest.raises(TypeError, match="masks are not sampled yet"):
-        compilation.sampled(data, mask=np.ones((3, 4), bool))
+    for late in (compilation.sampled, compilation.kernel):
+        with pytest.raises(ValueError, match="a scan with a first state needs its absent positions after all others"):
+            late(data, mask=np.arange(4) > [[1]] * 3)
 
 
 def test_two_batches_are_blocks_of_one() -> None:

@@ -57,8 +57,6 @@ class Masks(Memory):
             case WeightedNode(layer=layer, operand=h):
                 return None if self.network.flat[h] else self._moved_mask(layer.geometry(self.network.grids[h]), h, side)
             case PositionalNode(layer=layer, operand=h):
-                if isinstance(layer.geometry(self.network.grids[h]), Start):
-                    raise Underivable(p, "a scan that does not start from 0 cannot have a mask yet")
                 return self._moved_mask(layer.geometry(self.network.grids[h]), h, side)
             case CombineNode() | NonlinearNode() | ConcatNode():
                 masks = [self.present(h, side) for h in self.network.operands(p)]
@@ -79,7 +77,7 @@ class Masks(Memory):
         """The sequences whose items a value of a scan is made of."""
         node = self.network.nodes[p]
         if isinstance(node, ItemNode) and node.loop == loop:
-            return {node.operand}
+            return set() if self.network.begins(node.operand) else {node.operand}
         if p in seen:
             return set()
         seen.add(p)
@@ -99,7 +97,7 @@ class Masks(Memory):
             return sp.Function(f"{self._map(geometry, stem, h)}_present")(mask)
         if isinstance(geometry, Select):
             return sp.Function(f"{self._map(geometry, 'select', h)}_left")(mask)
-        return None if isinstance(geometry, GlobalPool) else mask
+        return None if isinstance(geometry, GlobalPool | Start) else mask
 
     def _masked_by(self, p: int) -> frozenset[int]:
         """The masked inputs that a value's positions come from, not through the states of loops."""

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import sympy as sp
 
 from ntkc.diagnostics import Diagnostic
-from ntkc.ir.geometry import Grid
+from ntkc.ir.geometry import Grid, Start
 from ntkc.ir.layer import Joint, Map, Mixing, Positional, Vector, Weighted
 from ntkc.source import Span
 
@@ -262,6 +262,11 @@ class Network:
         while place is not None and place != loop:
             place = self.loops[place].parent
         return place == loop
+
+    def begins(self, index: int) -> bool:
+        """Whether a node puts the first state of a scan at its first step."""
+        node = self.nodes[index]
+        return isinstance(node, PositionalNode) and isinstance(node.layer.geometry(self.grids[node.operand]), Start)
 
     def scanned(self, index: int) -> bool:
         """Whether a node stands for what a scan carries, inside of it or after it."""

@@ -16,7 +16,7 @@ def mixed(value: Value, matrix: MixingMatrix, formulas: Formulas) -> Value:
     """A(x) h, A from the second moments between the positions of each sample."""
     table = np.einsum("gnbp,gnbq->bpq", value.weights * value.val, value.val)
     logits = formulas.number(matrix.scale) * table + formulas.number(matrix.shift) * np.eye(table.shape[-1])
-    a = np.asarray(_mechanism(matrix.mechanism, matrix.causal)(logits))
+    a = np.asarray(_mechanism(matrix.mechanism, matrix.causal, value.present)(logits))
     val, tan = (np.einsum("bpq,gnbq->gnbp", a, v) for v in (value.val, value.tan))
     return Value(val, tan, value.grid, value.shares)
 
@@ -39,21 +39,22 @@ def random_heads(value: Value, law: RandomLogits, formulas: Formulas, slices: in
     logits = kronecker(s, s)
     moving = np.sqrt(2) * kronecker(s, s) + kronecker(t, s) + kronecker(s, t)
     carried = [(rng.standard_normal((slices, f.shape[1])) @ f.T).reshape(slices, b, p) for f in (plain, root(tangent)[0])]
-    attend = _mechanism(law.mechanism, law.causal)
+    attend = _mechanism(law.mechanism, law.causal, value.present)
     val, tan = pushed_once(lambda g, v: jnp.einsum("nbpq,nbq->nbp", attend(g), v), (logits, carried[0]), (moving, carried[1]))
     return Value(val[None], tan[None], value.grid)
 
 
-def _mechanism(name: str, causal: bool) -> Callable[[Any], Any]:
-    """Of logits (..., positions, positions)."""
+def _mechanism(name: str, causal: bool, present: Array | None) -> Callable[[Any], Any]:
+    """Of logits (..., samples, positions, positions)."""
 
     def weigh(logits: Any) -> Any:
         n = logits.shape[-1]
         seen = jnp.tril(jnp.ones((n, n), bool)) if causal else jnp.ones((n, n), bool)
+        seen = seen if present is None else seen & (present[:, None, :] > 0)
         if name != "softmax":
             return {"identity": logits, "relu": jnp.maximum(logits, 0), "abs": jnp.abs(logits)}[name] * seen
-        logits = jnp.where(seen, logits, -jnp.inf)
-        raised = jnp.exp(logits - jnp.max(logits, -1, keepdims=True))
-        return raised / raised.sum(-1, keepdims=True)
+        raised = seen * jnp.exp(jnp.where(seen, logits - jnp.max(logits, -1, keepdims=True, where=seen, initial=-jnp.inf), 0))
+        total = raised.sum(-1, keepdims=True)
+        return raised / jnp.where(total > 0, total, 1)  # 0 for a position that sees none
 
     return weigh

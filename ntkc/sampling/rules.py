@@ -7,7 +7,7 @@ import numpy as np
 import sympy as sp
 
 from ntkc.diagnostics import ArchError, Diagnostic
-from ntkc.ir.geometry import Given
+from ntkc.ir.geometry import Given, Select
 from ntkc.ir.layer import Mixing, Moments, Weighted
 from ntkc.ir.network import (
     CombineNode,
@@ -24,6 +24,7 @@ from ntkc.ir.network import (
 )
 from ntkc.sampling.attention import mixed, random_heads
 from ntkc.sampling.formulas import SQUARE, TANGENT, Formulas
+from ntkc.sampling.masks import averaged, last_present, mean_of_present, share_of_both
 from ntkc.sampling.tails import Tails
 from ntkc.sampling.value import Array, Reading, Value, reading, tapped
 from ntkc.sampling.weights import Key, Untied, Weights, gains
@@ -51,10 +52,13 @@ class Rules:
 
     def output(self, index: int) -> tuple[Array, Array]:
         """(samples, samples): of the last layer's covariance, else of the value's second moments; means over positions."""
+        value = self.values[index]
+        share = share_of_both(value.present)
         if index in self.last:
-            return self.last[index]
-        read = reading(self.values[index], flat=True)
-        return read.square(read), read.tangent(read)
+            square, tangent = (_diagonal(own, value.present, value.val.shape[2]) for own in self.last[index])
+            return square / share, tangent / share
+        read = reading(value, flat=True)
+        return read.square(read) / share, read.tangent(read) / share
 
     # --- weights --------------------------------------------------------------------------------------------------------
 
@@ -90,8 +94,7 @@ class Rules:
             raise ValueError(f"`{layer.name}` draws {columns} samples x positions jointly, {LARGEST} at most: {cure}")
         found = self.weights.covariance(layer, key, read, local)
         if index in self.outputs:
-            own = found.own()
-            self.last[index] = _diagonal(own[0], read.samples), _diagonal(own[1], read.samples)
+            self.last[index] = found.own()
         val, tan = (a.reshape(1, self.slices, read.samples, -1) for a in self.weights.draw(key, read, found))
         return Value(val, tan, grid)
 
@@ -128,7 +131,7 @@ class Rules:
         """(h - center) factor; the tangent is not centered, since the statistics are deterministic in the limit."""
         value, layer = self.values[node.operand], node.layer
         over = bool(self.network.flat[node.operand] and value.grid)
-        square, mean = (m.mean(-1, keepdims=True) if over else m for m in (value.square(), value.mean()))
+        square, mean = (mean_of_present(m, value.present) if over else m for m in (value.square(), value.mean()))
         center = mean if layer.centers else 0 * mean
         factor = self._factor(layer.factor(Moments(SQUARE, TANGENT)), square, center)
         val, tan = (value.val - center) * factor, value.tan * factor
@@ -156,9 +159,12 @@ class Rules:
             given = self.givens[geometry.name]
             val, tan = (np.einsum("btp,gnbp->gnbt", given, v) for v in (value.val, value.tan))
             return Value(val, tan, value.grid, value.shares)
+        if value.present is not None and geometry == Select((-1,)):
+            return last_present(value)
         matrix = self.formulas.matrix(geometry, value.grid)
         grid = _known(node.layer.grid(value.grid))
-        return Value(value.val @ matrix.T, value.tan @ matrix.T, grid, value.shares)
+        found = Value(value.val @ matrix.T, value.tan @ matrix.T, grid, value.shares)
+        return averaged(found, value.present, geometry, matrix)
 
     def joint(self, node: JointNode) -> Value:
         """The finite layer on slices as channels, x1 and x2 each for itself."""
@@ -206,10 +212,12 @@ def _batches(sizes: tuple[int, ...]) -> list[slice]:
     return [slice(a, b) for a, b in pairwise(ends)]
 
 
-def _diagonal(table: Array, samples: int) -> Array:
-    """The mean over matching positions of a table (samples x positions) squared."""
+def _diagonal(table: Array, mask: Array | None, samples: int) -> Array:
+    """The mean over matching positions of a table (samples x positions) squared, 0 where one is absent."""
     positions = len(table) // samples
-    return np.asarray(np.einsum("bpcp->bc", table.reshape(samples, positions, samples, positions)) / positions)
+    mask = np.ones((samples, positions)) if mask is None else mask
+    table = table.reshape(samples, positions, samples, positions)
+    return np.asarray(np.einsum("bpcp,bp,cp->bc", table, mask, mask) / positions)
 
 
 def _channels_last(array: Array, grid: tuple[int, ...], flat: bool) -> Array:

@@ -1,6 +1,7 @@
 """One replicate: the network in slices, node after node, loops turn after turn."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias, assert_never
 
 import numpy as np
@@ -23,6 +24,7 @@ from ntkc.ir.network import (
     WeightedNode,
 )
 from ntkc.sampling.formulas import Formulas
+from ntkc.sampling.masks import hidden, present
 from ntkc.sampling.rules import Rules
 from ntkc.sampling.value import Array, Value
 
@@ -37,6 +39,7 @@ class Run(Rules):
         network: Network,
         inputs: Sequence[Array],
         givens: Mapping[str, Array],
+        masks: Mapping[str, Array],
         batches: tuple[int, ...],
         slices: int,
         rng: np.random.Generator,
@@ -45,6 +48,7 @@ class Run(Rules):
         super().__init__(network, batches, slices, rng, formulas)
         self.inputs = inputs
         self.givens = dict(givens)
+        self.masks = masks
         self.turns: dict[int, int] = {}
         self.kept: dict[tuple[int, int], list[Value]] = {}
 
@@ -53,7 +57,7 @@ class Run(Rules):
         given = iter(self.inputs)
         for index, node in enumerate(self.network.nodes):
             if isinstance(node, InputNode):
-                self.values[index] = _raw(next(given))
+                self.values[index] = hidden(_raw(next(given)), self.masks.get(node.name))
         self._body(None)
         return {name: self.output(node) for name, node in self.network.outputs}
 
@@ -76,20 +80,33 @@ class Run(Rules):
         for slot, (node, place) in enumerate(zip(carried, loop.slots, strict=True)):
             self.values[node] = self._zero() if place.initial < 0 else self.values[place.initial]
             self.kept[index, slot] = []
+        mask = self._walked(index) if loop.scan else None
         for turn in range(loop.count):
             self.turns[index] = turn
             self._body(index)
             following = [self.values[place.following] for place in loop.slots]
+            if mask is not None:  # before its first item a state is 0; after its last one nothing reads it
+                following = [replace(hidden(v, mask[:, turn : turn + 1]), present=None) for v in following]
             for slot, (node, value) in enumerate(zip(carried, following, strict=True)):
                 self.values[node] = value
                 if loop.scan:
                     self.kept[index, slot].append(value)
+
+    def _walked(self, loop: int) -> Array | None:
+        """The mask of the sequences that a scan goes over."""
+        items = (self.values[n.operand].present for n in self.network.nodes if isinstance(n, ItemNode) and n.loop == loop)
+        return next((mask for mask in items if mask is not None), None)
 
     def _zero(self) -> Value:
         nothing = np.zeros((1, self.slices, sum(self.batches), 1))
         return Value(nothing, nothing, ())
 
     def _node(self, index: int, node: Node) -> None:
+        self._compute(index, node)
+        if not isinstance(node, InputNode | CarriedNode | ItemNode | FinalNode):
+            self.values[index] = hidden(self.values[index], present(node, self.network, self.values))
+
+    def _compute(self, index: int, node: Node) -> None:
         match node:
             case InputNode() | CarriedNode():
                 return
@@ -133,7 +150,7 @@ class Run(Rules):
     def _sequence(self, loop: int, slot: int) -> Value:
         steps = self.kept[loop, slot]
         val, tan = (np.concatenate(arrays, -1) for arrays in ([s.val for s in steps], [s.tan for s in steps]))
-        return Value(val, tan, (len(steps),), steps[0].shares)
+        return hidden(Value(val, tan, (len(steps),), steps[0].shares), self._walked(loop))
 
 
 def _raw(x: Array) -> Value:

@@ -13,6 +13,7 @@ from ntkc.ir.network import InputNode, Network, NonlinearNode
 from ntkc.sampling.admissible import check_batches
 from ntkc.sampling.formulas import Formulas
 from ntkc.sampling.inputs import adjacencies, checked, hyperparameters
+from ntkc.sampling.masks import masks
 from ntkc.sampling.run import Run
 from ntkc.sampling.value import Array
 
@@ -51,20 +52,18 @@ def sampled(
     if samples < 2 * replicates or replicates < 2:
         raise ValueError(f"samples = {samples}: at least two slices for each of {replicates} replicates are needed")
     names = {node.adjacency for node in network.nodes if isinstance(node, InputNode) and node.adjacency}
-    if network.masked or "mask" in options:
-        raise TypeError("masks are not sampled yet")
-    formulas = Formulas(hyperparameters(network, {k: v for k, v in options.items() if k not in names}))
+    formulas = Formulas(hyperparameters(network, {k: v for k, v in options.items() if k not in names and k != "mask"}))
     given = [checked(name, x, network) for name, x in (("x1", x1), ("x2", x2)) if x is not None]
     batches = tuple(len(xs[0]) for xs, _ in given)
     check_batches(network, batches, "ntk" in get)
     if any(u.shape[1:] != v.shape[1:] for u, v in zip(given[0][0], given[-1][0], strict=True)):
         raise ValueError("x1 and x2 differ in the number of positions or features")
     inputs = [np.concatenate(pair) for pair in zip(*(xs for xs, _ in given), strict=True)]
-    givens = adjacencies(network, options, batches)
+    givens, present = adjacencies(network, options, batches), masks(network, options.get("mask"), inputs, batches)
     per = samples // replicates
     with jax.enable_x64(True):
         sources = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(replicates))
-        runs = [Run(network, inputs, givens, batches, per, source, formulas).kernels() for source in sources]
+        runs = [Run(network, inputs, givens, present, batches, per, source, formulas).kernels() for source in sources]
         found = _found(runs, (slice(batches[0]), slice(-batches[-1], None)), get, given[0][1])
     return Sampled(**found, samples=per * replicates)
 

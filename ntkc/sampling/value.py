@@ -19,6 +19,8 @@ class Value:
     tan: Array
     grid: tuple[int, ...]
     shares: tuple[float, ...] = (1.0,)
+    present: Array | None = None
+    """(samples, positions), 1 where a position is present and 0, as the value, where not; None where all are."""
 
     @property
     def weights(self) -> Array:

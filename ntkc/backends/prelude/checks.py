@@ -113,6 +113,8 @@ def _mask(key, given, x, side):
                 raise ValueError("mask: a sample has no position that is present")
             if NO_GAPS and bool((edges > 2).any()):
                 raise ValueError("mask: a recurrent network needs its absent positions before or after all others, not between")
+            if FROM_FIRST and not bool(v[:, 0].all()):
+                raise ValueError("mask: a scan with a first state needs its absent positions after all others")
     return v.astype(dtype)
 
 

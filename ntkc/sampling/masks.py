@@ -1,0 +1,140 @@
+"""Which positions of a value are present: absent ones are 0, and left out of what is averaged or attended."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ntkc.backends.matrices import present_after
+from ntkc.ir.geometry import Geometry, Given, GlobalPool, Matrix, Pool, Select, Start, Window
+from ntkc.ir.network import (
+    CombineNode,
+    ConcatNode,
+    InputNode,
+    JointNode,
+    MapNode,
+    MixingNode,
+    Network,
+    Node,
+    NonlinearNode,
+    PositionalNode,
+    VectorNode,
+    WeightedNode,
+)
+from ntkc.sampling.value import Array, Value
+
+
+def masks(network: Network, given: Any, inputs: Sequence[Array], batches: tuple[int, ...]) -> dict[str, Array]:
+    """(samples of x1 and x2, positions) of each input with one axis of positions, by name; all present where nothing is said."""
+    if given is None:
+        return {}
+    nodes = [node for node in network.nodes if isinstance(node, InputNode)]
+    sides = given if isinstance(given, tuple | list) else (given,)
+    if len(sides) != len(batches):
+        raise ValueError("mask: with x1 and x2, give mask=(of x1, of x2), either of which may be None")
+    found = {}
+    for node, x in zip(nodes, inputs, strict=True):
+        if len(node.type.positions) == 1:
+            sizes = [(n, x.shape[1]) for n in batches]
+            each = [side.get(node.name) if isinstance(side, Mapping) else side for side in sides]
+            found[node.name] = np.concatenate([_mask(v, size, network) for v, size in zip(each, sizes, strict=True)])
+    if not found:
+        raise TypeError("mask: no input of this network has one axis of positions")
+    return found
+
+
+def _mask(given: Any, shape: tuple[int, int], network: Network) -> Array:
+    if given is None:
+        return np.ones(shape)
+    v = np.asarray(given)
+    if v.shape != shape or v.dtype != bool:
+        raise ValueError(f"mask: expected a boolean array of shape {shape}, true where present; got {v.dtype}, {v.shape}")
+    if not v.any(1).all():
+        raise ValueError("mask: a sample has no position that is present")
+    edges = np.sum(np.diff(v.astype(int), axis=1) != 0, 1) + v[:, 0] + v[:, -1]
+    if any(loop.scan for loop in network.loops) and (edges > 2).any():
+        raise ValueError("mask: a recurrent network needs its absent positions before or after all others, not between")
+    if any(map(network.begins, range(len(network.nodes)))) and not v[:, 0].all():
+        raise ValueError("mask: a scan with a first state needs its absent positions after all others")
+    return v.astype(float)
+
+
+def present(node: Node, network: Network, values: Mapping[int, Value]) -> Array | None:
+    """The mask of a node's value from those of its operands; None where every position is present."""
+    match node:
+        case WeightedNode(layer=layer, operand=h):
+            return None if network.flat[h] else _moved(layer.geometry(values[h].grid), values[h])
+        case PositionalNode(layer=layer, operand=h):
+            return _moved(layer.geometry(values[h].grid), values[h])
+        case MapNode(operand=h) | MixingNode(operand=h) | VectorNode(like=h):
+            return values[h].present
+        case CombineNode() | ConcatNode() | NonlinearNode():
+            found = [mask for h in _operands(node) if (mask := values[h].present) is not None]
+            return np.prod(found, axis=0) if found else None
+        case JointNode(layer=layer, operand=h) if values[h].present is not None:
+            raise ValueError(f"`{layer.name}` with a mask is not supported yet")
+    return None
+
+
+def _operands(node: CombineNode | ConcatNode | NonlinearNode) -> tuple[int, ...]:
+    match node:
+        case CombineNode(terms=terms):
+            return tuple(h for _, h in terms)
+        case ConcatNode(parts=parts):
+            return tuple(h for _, h in parts)
+        case NonlinearNode(operands=operands):
+            return tuple(operands)
+
+
+def _moved(geometry: Geometry | None, value: Value) -> Array | None:
+    mask = value.present
+    if mask is None or geometry is None or isinstance(geometry, Given):
+        return mask
+    if isinstance(geometry, Matrix):
+        raise ValueError("a mask has no meaning after `resize` or a concatenation of positions")
+    if isinstance(geometry, Window | Pool):
+        return np.stack([present_after(geometry, row) for row in mask])
+    if isinstance(geometry, Select) and not isinstance(geometry.axes[0], int):
+        return mask[:, list(geometry.axes[0])]
+    return None if isinstance(geometry, GlobalPool | Select | Start) else mask
+
+
+def hidden(value: Value, mask: Array | None) -> Value:
+    """The value with 0 where a position is absent."""
+    if mask is None:
+        return value
+    return replace(value, val=np.where(mask, value.val, 0), tan=np.where(mask, value.tan, 0), present=mask)
+
+
+def averaged(value: Value, mask: Array | None, geometry: Geometry, matrix: Array) -> Value:
+    """Where it is a mean over windows, one over what was present there."""
+    if mask is None or not (isinstance(geometry, Pool | GlobalPool) and geometry.average):
+        return value
+    share = 1 - (1 - mask) @ matrix.T
+    scale = np.divide(1, share, out=np.zeros_like(share), where=share > 0)
+    return replace(value, val=value.val * scale, tan=value.tan * scale)
+
+
+def last_present(value: Value) -> Value:
+    """Each sample at its last present position."""
+    assert value.present is not None
+    count = value.present.shape[1]
+    where = (count - 1 - np.argmax(value.present[:, ::-1] > 0, axis=1))[:, None]
+    val, tan = (np.take_along_axis(v, where[None, None], -1) for v in (value.val, value.tan))
+    return Value(val, tan, (), value.shares)
+
+
+def mean_of_present(moment: Array, mask: Array | None) -> Array:
+    """Over the positions, (samples, 1)."""
+    if mask is None:
+        return np.asarray(moment.mean(-1, keepdims=True))
+    return np.asarray((moment * mask).sum(-1, keepdims=True) / mask.sum(-1, keepdims=True))
+
+
+def share_of_both(mask: Array | None) -> Array | float:
+    """Of the matching positions of two samples, those that are present in both; as the divisor of a mean."""
+    if mask is None:
+        return 1.0
+    both = mask @ mask.T / mask.shape[1]
+    return np.where(both > 0, both, np.inf)
