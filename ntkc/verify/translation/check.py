@@ -88,7 +88,7 @@ def _between(compilation: Compilation, seed: int, same: bool) -> list[Claim]:
     except Unread as found:
         return [Claim(f"emitted {kind} {whose}", "NOT CHECKED", str(found)) for kind in kinds]
     except BROKEN as found:
-        return [Claim(f"emitted {kind} {whose}", "NOT CHECKED", f"the reader failed: {found!r}") for kind in kinds]
+        return [Claim(f"emitted {kind} {whose}", "FAILED", f"the code or its reader broke down: {found!r}") for kind in kinds]
     except Wrong as found:
         return [Claim(f"emitted {kind} {whose}", "FAILED", str(found)) for kind in kinds]
 
