@@ -86,6 +86,11 @@ LEMMAS = {
     "a closed form": (ERF, "return 2 * _atan2", "return 3 * _atan2"),
     "a coefficient": (RELU, "0.4244131815783", "0.4244131815883"),
     "a polynomial's sign": (RELU, "+ root * branch", "- root * branch"),
+    "the last term of a series": (
+        RELU.replace("3 {", "9 {").replace(", b_std=b", ""),
+        " + (coefficients[0] - higher)",
+        " + coefficients[0]",
+    ),
     "the coefficients of the angle": (ERF, "-0.3333333333333332,", "-0.3333333323333332,"),
 }
 
