@@ -14,7 +14,7 @@ from ntkc.verify.reference import Agreement, agreements
 from ntkc.verify.simulate import Exhausted, Simulated, simulate
 from ntkc.verify.small import small
 from ntkc.verify.translation.check import translation
-from ntkc.verify.translation.lemmas import Claim
+from ntkc.verify.translation.claim import Claim
 
 BUDGET = 20.0
 """Seconds of simulation, compilation included."""

@@ -20,10 +20,11 @@ from ntkc.ir.recursion import LoopStep
 from ntkc.pipeline import Compilation
 from ntkc.verify.small import shallow, small
 from ntkc.verify.thin import thin
+from ntkc.verify.translation.claim import Claim
 from ntkc.verify.translation.duals import Duals, Wrong
 from ntkc.verify.translation.field import DIGITS, Field, Unread, Value
 from ntkc.verify.translation.jaxpr import Interpreter
-from ntkc.verify.translation.lemmas import Claim, lemmas
+from ntkc.verify.translation.lemmas import lemmas
 from ntkc.verify.translation.point import parameters, sample
 from ntkc.verify.translation.recursion import Evaluation
 from ntkc.verify.translation.trace import jaxpr_of, opened
