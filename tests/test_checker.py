@@ -29,6 +29,8 @@ NETWORKS = {
     "output x |> conv(3, b_std=0.1) |> relu |> avg_pool(2) |> layer_norm |> conv(2, stride=2) |> erf |> flatten |> dense",
     "attention": "input x: sequence(4, 3)\n"
     "output x |> dense |> attention(tied_query_key=true) |> relu |> global_avg_pool |> dense",
+    "sinusoids": "input x: sequence(4, 3)\nh = x |> dense |> relu |> positional(kind=fixed, std=1.3)\n"
+    "h = h |> layer_norm |> dense |> positional(kind=fixed)\noutput h |> layer_norm |> dense |> relu |> flatten |> dense",
     "series": "input x: vector(5)\noutput x |> dense |> softplus |> dense |> tanh |> dense",
     "standard": "option parameterization = standard\ninput x: vector(5)\n"
     "output x |> dense(width=64, b_std=0.1) |> relu |> dense(width=8)",
@@ -104,9 +106,15 @@ WRONG: dict[str, tuple[str, Callable[[Data], None]]] = {
     "statistics": ("images", lambda data: _scaled(data, "layer_norm")),
     "pool": ("images", lambda data: _scaled(data, "avg_pool")),
     "attention": ("attention", _set(("maps", 0, "geometry", "scale"), "2")),
+    "amplitude of sinusoids": ("sinusoids", _set(("nodes", 3, "layer", "std"), "7/5")),
+    "size of sinusoids": ("sinusoids", lambda data: _encoding(data)["geometry"].update(rows=5)),
     "bound": ("series", lambda data: max(data["expectations"], key=lambda e: max(e["bounds"])).update(bounds=[1e-300] * 5)),
     "fan-in": ("standard", lambda data: _scaled(data, "dense")),
 }
+
+
+def _encoding(data: Data) -> Data:
+    return next(entry for entry in data["maps"] if entry["geometry"]["class"] == "Sinusoids")
 
 
 def _scaled(data: Data, rule: str) -> None:

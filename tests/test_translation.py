@@ -7,7 +7,7 @@ import pytest
 from ntkc.pipeline import Compilation, compile_source
 from ntkc.source import Source
 from ntkc.verify.translation.check import translation
-from ntkc.verify.translation.lemmas import Claim
+from ntkc.verify.translation.claim import Claim
 
 RELU = """arch a {
     param s = sqrt(2)
@@ -37,6 +37,8 @@ SCAN = """arch a {
     hs = scan u in x, h = 0 { h = erf(W(h) + U(u)) }
     output hs |> last |> dense
 }"""
+LEAKY = "arch a {\n param s = 0.3 in [0, 1]\n input x: vector(3)\n output x |> dense |> leaky_relu(s) |> dense\n}"
+TANH = "arch a {\n input x: vector(3)\n output x |> dense |> tanh |> dense\n}"
 TWO = "arch a {\n input x: vector(2)\n input y: vector(2)\n output erf(dense(x)) * relu(dense(y)) |> dense\n}"
 
 
@@ -86,6 +88,13 @@ LEMMAS = {
     "a closed form": (ERF, "return 2 * _atan2", "return 3 * _atan2"),
     "a coefficient": (RELU, "0.4244131815783", "0.4244131815883"),
     "a polynomial's sign": (RELU, "+ root * branch", "- root * branch"),
+    "a hyperparameter of a curve": (LEAKY, "(s) * _polynomials", "(s**2) * _polynomials"),
+    "a term of a Hermite series": (TANH, "        192,\n", "        5,\n"),
+    "the last term of a series": (
+        RELU.replace("3 {", "9 {").replace(", b_std=b", ""),
+        " + (coefficients[0] - higher)",
+        " + coefficients[0]",
+    ),
     "the coefficients of the angle": (ERF, "-0.3333333333333332,", "-0.3333333323333332,"),
 }
 

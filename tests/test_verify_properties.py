@@ -24,6 +24,8 @@ def test_a_homogeneous_network_scales(compile_text: Compile) -> None:
         "nngp",
         "ntk",
         "ntk",
+        "nngp of one set of samples",
+        "ntk of one set of samples",
         "ntk - nngp",
         "nngp",
         "ntk",
@@ -87,7 +89,7 @@ def test_absent_positions_are_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_tokens_have_properties(compile_text: Compile) -> None:
     text = "arch net {\n    input t: tokens(4, 5)\n    output t |> embedding |> conv(2) |> relu |> global_avg_pool |> dense\n}\n"
     found = properties(compile_text(text))
-    assert len(found) == 5
+    assert len(found) == 7
     assert all(row.ok for row in found)
 
 
@@ -105,3 +107,14 @@ def test_tokens_have_properties(compile_text: Compile) -> None:
 def test_homogeneity_is_read_off(compile_text: Compile, body: str, degree: float | None) -> None:
     text = f"activation square(z) = z^2\n\narch net {{\n    input x: vector(3)\n    output {body}\n}}\n"
     assert homogeneity(compile_text(text).network) == degree
+
+
+def test_a_tile_that_is_not_mirrored_is_found(compile_text: Compile) -> None:
+    compilation = compile_text("arch net {\n    input x: vector(5)\n    output dense(relu(dense(x, b_std=0.3)))\n}\n")
+    assert all(row.ok for row in properties(compilation))
+    old, new = "jnp.where(lower, t.T, t)", "jnp.where(lower, t.T * (1 + 1e-7), t)"
+    assert old in compilation.code
+    found = properties(replace(compilation, code=compilation.code.replace(old, new)))
+    assert [row.claim for row in found if not row.ok] == [
+        f"{kind} of one set of samples is symmetric to the last bit" for kind in ("nngp", "ntk")
+    ]

@@ -250,6 +250,8 @@ class Moments(Weighted):
         if state.gaussian[p] or node["class"] == "WeightedNode":
             yield sp.S.Zero
         match node["class"]:
+            case "VectorNode" if state.encodes(p):
+                yield self.read(state.layer(p)["std"]) * self._integrals(p, p, "_alone", side)
             case "CombineNode" | "ConcatNode":
                 yield sp.Add(*(self.read(k) * self.of("m", h, h, side) for k, h in node.get("terms") or node["parts"]))
             case "ItemNode":

@@ -64,6 +64,8 @@ class Statement:
         node = self.nodes[i]
         if node["class"] == "InputNode":
             return frozenset({("the input", False)})
+        if self.encodes(i):
+            return frozenset({("the sinusoids", False)})
         if "weight" in node:
             return frozenset({(str(node["weight"]), False)})
         if self.carries(i):
@@ -74,6 +76,10 @@ class Statement:
             older = frozenset((w, past or self._made_in(w, loop)) for w, past in after)
             return older | (found[slot["initial"]] if node["class"] == "CarriedNode" else frozenset())
         return frozenset().union(*(found[j] for j in self.operands(i)))
+
+    def encodes(self, i: int) -> bool:
+        """Whether a node is fixed sinusoids, the same in every layer of them."""
+        return self.kind(i) == "VectorNode" and bool(self.layer(i)["kind"] == "fixed")
 
     def _made_in(self, weight: str, loop: int) -> bool:
         """Whether weights are fresh at each turn of a loop."""
@@ -104,7 +110,7 @@ class Statement:
             case "MixingNode":
                 return True
             case "VectorNode":
-                return bool(node["layer"]["kind"] == "learned")
+                return not self.encodes(i)
             case "MapNode":
                 keeps = node["layer"]["class"] in ("Flatten", "Unflatten") or node["layer"].get("affine") is False
                 return keeps and found[node["operand"]]

@@ -30,19 +30,34 @@ class Weighted(Expected):
             return
         if left["class"] == "InputNode":
             yield sp.S.Zero if kind == "T" else self._data(p, q, side)
-        if "weight" not in left or left["weight"] != right["weight"]:
+        if state.encodes(p) and state.encodes(q):
+            yield self._encoded(kind, p, q, side)
+        elif "weight" not in left or left["weight"] != right["weight"]:
             return
-        if left["class"] == "WeightedNode":
+        elif left["class"] == "WeightedNode":
             yield self._weighted(kind, p, q, side)
         elif left["class"] == "MixingNode" and side == "12":
             yield self._attended(kind, p, q)
         elif left["class"] == "VectorNode":
-            if left["layer"]["kind"] != "learned":
-                raise Unknown("the rule of fixed encodings is taken from its own file")
             variance = self.read(left["layer"]["std"]) ** 2
             standard = kind == "T" and left["layer"]["parameterization"] == "standard"
             value = sp.S.One if standard else variance
             yield matching(value) if side == "12" and state.grid(p) else value
+
+    def _encoded(self, kind: str, p: int, q: int, side: str) -> sp.Expr:
+        """Sinusoids at infinitely many channels (Vaswani et al. 2017, 3.5): sin^2 + cos^2 = 1 makes half the squared amplitude
+        at one position; between two the certificate names the table of integrals. Nothing of them is trained."""
+        amplitude = self.read(self.statement.layer(p)["std"]) * self.read(self.statement.layer(q)["std"])
+        if kind == "T" or side != "12":
+            return sp.S.Zero if kind == "T" else amplitude / 2
+        return amplitude * self._integrals(p, q, "", side)
+
+    def _integrals(self, p: int, q: int, of: str, side: str) -> sp.Expr:
+        """A table over positions alone: it is written as a function of the input that is named first, which it does not read."""
+        rows, columns = (self.statement.grid(i)[0] for i in (p, q))
+        name = self.map_name({"class": "Sinusoids", "rows": rows, "columns": columns}, p)
+        first = next(i for i, node in enumerate(self.statement.nodes) if node["class"] == "InputNode")
+        return sp.Function(f"{name}{of}")(self._data(first, first, side))
 
     def _data(self, p: int, q: int, side: str) -> sp.Expr:
         for entry in self.statement.data["data"]:

@@ -1,8 +1,12 @@
 """Compilation -> Report: the derivation proven anew, the emitted code against it, properties, and finite networks."""
 
+import traceback
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from ntkc.checker.check import prove
+from ntkc.diagnostics import ArchError
 from ntkc.pipeline import Compilation
 from ntkc.verify.fit import ALPHA, POWER
 from ntkc.verify.properties import Property, properties
@@ -10,6 +14,7 @@ from ntkc.verify.reference import Agreement, agreements
 from ntkc.verify.simulate import Exhausted, Simulated, simulate
 from ntkc.verify.small import small
 from ntkc.verify.translation.check import translation
+from ntkc.verify.translation.claim import Claim
 
 BUDGET = 20.0
 """Seconds of simulation, compilation included."""
@@ -42,19 +47,39 @@ class Report:
 def verify(compilation: Compilation, seed: int = 0, budget: float = BUDGET, translate: bool = True) -> Report:
     """Proves the derivation anew, reads the code back (with `translate`) and checks its numbers, then simulates finite networks
     for `budget` seconds (0: not at all)."""
-    rows = _proofs(compilation, seed)
-    few = small(compilation)
+    few, simulated = small(compilation), list[Simulated]()
+    rows = _wall("derivation", lambda: _proofs(compilation, seed))
     if translate:
-        rows += [Row(f.claim, f.status, f.detail, f.ok, "translation") for f in translation(compilation, seed)]
-    rows += [_agreed(found) for found in agreements(few, seed)]
-    rows += [_property(found) for found in properties(few, seed)]
-    if budget <= 0:
-        return Report(tuple(rows))
+        rows += _wall("translation", lambda: map(_translated, translation(compilation, seed)))
+    rows += _wall("reference", lambda: map(_agreed, agreements(few, seed)))
+    rows += _wall("properties", lambda: map(_property, properties(few, seed)))
+    if budget > 0:
+        rows += _wall("simulation", lambda: _draws(few, budget, seed, simulated))
+    return Report(tuple(rows), tuple(simulated))
+
+
+def _wall(name: str, run: Callable[[], Iterable[Row]]) -> list[Row]:
+    """The rows of one wall, or one that says how it broke down. What the user can cause stays an error."""
     try:
-        simulated = tuple(simulate(few, budget, seed))
+        return list(run())
+    except ArchError:
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}, line {place.lineno}"
+        return [Row(f"{name} comes to its end", "FAILED", f"{type(error).__name__}: {error} ({where})", False, name)]
+
+
+def _draws(compilation: Compilation, budget: float, seed: int, found: list[Simulated]) -> Iterable[Row]:
+    try:
+        found += simulate(compilation, budget, seed)
     except Exhausted as error:
-        return Report((*rows, Row("finite networks", "NOT CHECKED", str(error), True, "simulation")))
-    return Report((*rows, *map(_simulated, simulated)), simulated)
+        return [Row("finite networks", "NOT CHECKED", str(error), True, "simulation")]
+    return map(_simulated, found)
+
+
+def _translated(found: Claim) -> Row:
+    return Row(found.claim, found.status, found.detail, found.ok, "translation")
 
 
 def _property(found: Property) -> Row:

@@ -26,13 +26,16 @@ class Duals:
         self.duals = {d.name: d for d in duals}
         numbers = {s: v.number for s, v in given.items()}
         self._run = {d.name: callable_of(d, numbers, object) for d in duals}
+        self._extra: dict[str, list[sp.Symbol]] = {}
         self.degrees = {name: _degree(self.duals[name]) for name in curved}
 
     def extra(self, name: str) -> list[sp.Symbol]:
         """Hyperparameters that a dual reads."""
-        law = self.duals[name].law
-        free = law.value.free_symbols - {A, B, C} if isinstance(law, Expectation) else set()
-        return sorted(free, key=lambda s: str(s.name))
+        if name not in self._extra:
+            law = self.duals[name].law
+            free = law.value.free_symbols - {A, B, C} if isinstance(law, Expectation) else set()
+            self._extra[name] = sorted(free, key=lambda s: str(s.name))
+        return self._extra[name]
 
     def __call__(self, name: str, arguments: tuple[Value, ...]) -> Value:
         """Of (c, a, b)."""

@@ -10,13 +10,15 @@ Monomial: TypeAlias = tuple[tuple[int, Exponent], ...]
 Form: TypeAlias = dict[Monomial, Fraction]
 BITS = 130
 """In which numbers are compared."""
+CLOSE, LEAST = mp.mpf("1e-38"), mp.mpf("1e-6")
 
 
 def accumulate(form: Form, monomial: Monomial, k: Fraction) -> None:
     """Adds a term."""
-    total = form.get(monomial, 0) + k
+    known = form.get(monomial)
+    total = k if known is None else known + k
     if total:
-        form[monomial] = Fraction(total)
+        form[monomial] = total
     else:
         form.pop(monomial, None)
 
@@ -49,4 +51,4 @@ def key(number: Any) -> object:
 
 def alike(u: Any, v: Any) -> bool:
     """Whether two numbers agree to 38 digits."""
-    return bool(abs(u - v) <= mp.mpf("1e-38") * max(abs(u), abs(v), mp.mpf("1e-6")))
+    return bool(abs(u - v) <= CLOSE * max(abs(u), abs(v), LEAST))

@@ -44,8 +44,8 @@ def moved(equation: Any, inputs: list[Array], field: Field) -> Array:
         places.append(np.arange(len(entries), len(entries) + x.size).reshape(x.shape))
         entries += list(x.flat)
     found = _quick(equation, places)
-    if found is None:
-        found = _run(equation, places)
+    if found is None:  # a gather fills with NaN, which is no place
+        found = _run(equation, places, {"fill_value": -1} if "fill_value" in equation.params else {})
     if found.size and (found.min() < 0 or found.max() >= len(entries)):
         raise Unread(f"the primitive {equation.primitive.name}, which reads beyond an array")
     return np.array([*entries, None], dtype=object)[:-1][found] if found.ndim else np.asarray(_boxed(entries[int(found)]))
@@ -87,9 +87,9 @@ def _whole(equation: Any, inputs: list[Array]) -> Array:
     return _run(equation, inputs) if found is None else found
 
 
-def _run(equation: Any, inputs: list[Array]) -> Array:
+def _run(equation: Any, inputs: list[Array], other: dict[str, Any] | None = None) -> Array:
     with jax.enable_x64(True):
-        found = equation.primitive.bind(*map(jnp.asarray, inputs), **equation.params)
+        found = equation.primitive.bind(*map(jnp.asarray, inputs), **{**equation.params, **(other or {})})
         return np.asarray(found[0] if equation.primitive.multiple_results else found)
 
 
