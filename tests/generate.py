@@ -19,18 +19,19 @@ MOST = 12
 """Positions of a value; the reference walks over pairs of them."""
 SMOOTH = ("erf", "gelu", "sin", "cos", "bump", "zerf")
 KINKED = ("relu", "abs", "leaky_relu", "bent", "relu2")
-RARE = ("tanh", "sigmoid", "sign", "cubic", "ripple")
+RARE = ("tanh", "sigmoid", "sign", "cubic", "ripple", "jump")
 """By series, or without a slope of their own everywhere."""
 CUSTOM = {
     "bump": "activation bump(z) = exp(-z^2) * cos(z)",
     "zerf": "activation zerf(z; beta = 0.8) = z * erf(beta * z)",
-    "bent": "activation bent(z) = where(z > 0.5, 2 * z, where(z < -1, 0.2 * z, 0.3))",
+    "bent": "activation bent(z) = where(z > 0.5, 2 * z - 0.7, where(z < -1, 0.2 * z + 0.5, 0.3))",
+    "jump": "activation jump(z) = where(z > 0.5, 2 * z, where(z < -1, 0.2 * z, 0.3))",
     "relu2": "activation relu2(z) = relu(z)^2",
     "cubic": "activation cubic(z) = poly(z, 0.2, -0.5, 0, 0.1) + hermite(z, 2) / 3",
     "ripple": "activation ripple(z; w = 1) = sin(w * z)^2 + z / 2",
     "residual": "block residual(h, scale) {\n    return h + scale * (h |> erf |> dense(W_std=1.1))\n}",
 }
-NAMES = ("s", "z", "c", "a0", "theta", "mean", "beta", "h", "det", "u", "rho", "x1")
+NAMES = ("s", "z", "a0", "theta", "mean", "beta", "det", "rho", "x1", "n1", "f", "same")
 """Of hyperparameters; some are the compiler's own words."""
 PIECES = ("", "", " ", "(", ")", "{", "}", ",", "=", "|>", "h_1", "x", "0", "-1", "relu", "\n", "§", "1e999", "^", ";", "[", ":")
 """Put into broken programs."""
