@@ -31,7 +31,7 @@ CUSTOM = {
     "ripple": "activation ripple(z; w = 1) = sin(w * z)^2 + z / 2",
     "residual": "block residual(h, scale) {\n    return h + scale * (h |> erf |> dense(W_std=1.1))\n}",
 }
-NAMES = ("s", "z", "a0", "theta", "mean", "beta", "det", "rho", "x1", "n1", "f", "same")
+NAMES = ("s", "z", "a0", "theta", "mean", "beta", "det", "rho", "x1", "n1", "f", "q")
 """Of hyperparameters; some are the compiler's own words."""
 PIECES = ("", "", " ", "(", ")", "{", "}", ",", "=", "|>", "h_1", "x", "0", "-1", "relu", "\n", "§", "1e999", "^", ";", "[", ":")
 """Put into broken programs."""
