@@ -1,14 +1,42 @@
 """Random programs: valid ones, built by the rules of the language, and broken ones, made from these by edits."""
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from hypothesis import strategies as st
 
-SIZES = {"vector": (), "sequence": (4,), "image": (3, 2), "tokens": (4,), "graph": (4,)}
-SMOOTH = ("erf", "gelu", "sin", "cos")
-KINKED = ("relu", "abs", "leaky_relu")
-STD = st.sampled_from(["1", "0.7", "1.3", "s"])
-BIAS = st.sampled_from(["", ", b_std=0.2", ", b_std=t"])
+SHAPES = {
+    "vector": [()],
+    "sequence": [(4,), (5,), (3,)],
+    "image": [(3, 2), (2, 3), (4, 2)],
+    "volume": [(2, 2, 2), (2, 1, 3)],
+    "tokens": [(4,), (3,)],
+    "graph": [(4,), (3,)],
+}
+MOST = 12
+"""Positions of a value; the reference walks over pairs of them."""
+SMOOTH = ("erf", "gelu", "sin", "cos", "bump", "zerf")
+KINKED = ("relu", "abs", "leaky_relu", "bent", "relu2")
+RARE = ("tanh", "sigmoid", "sign", "cubic", "ripple", "jump")
+"""By series, or without a slope of their own everywhere."""
+CUSTOM = {
+    "bump": "activation bump(z) = exp(-z^2) * cos(z)",
+    "zerf": "activation zerf(z; beta = 0.8) = z * erf(beta * z)",
+    "bent": "activation bent(z) = where(z > 0.5, 2 * z - 0.7, where(z < -1, 0.2 * z + 0.5, 0.3))",
+    "jump": "activation jump(z) = where(z > 0.5, 2 * z, where(z < -1, 0.2 * z, 0.3))",
+    "relu2": "activation relu2(z) = relu(z)^2",
+    "cubic": "activation cubic(z) = poly(z, 0.2, -0.5, 0, 0.1) + hermite(z, 2) / 3",
+    "ripple": "activation ripple(z; w = 1) = sin(w * z)^2 + z / 2",
+    "residual": "block residual(h, scale) {\n    return h + scale * (h |> erf |> dense(W_std=1.1))\n}",
+}
+NAMES = ("s", "z", "a0", "theta", "mean", "beta", "det", "rho", "x1", "n1", "f", "q")
+"""Of hyperparameters; some are the compiler's own words."""
+PIECES = ("", "", " ", "(", ")", "{", "}", ",", "=", "|>", "h_1", "x", "0", "-1", "relu", "\n", "§", "1e999", "^", ";", "[", ":")
+"""Put into broken programs."""
+Choose: TypeAlias = Callable[[Sequence[Any]], Any]
+"""One of these."""
 
 
 @dataclass(frozen=True)
@@ -23,16 +51,20 @@ class Value:
 class Writer:
     """Statements so far."""
 
-    draw: st.DrawFn
+    choose: Choose
+    params: tuple[str, str] = ("s", "t")
+    standard: bool = False
+    adjacency: str = ""
     lines: list[str] = field(default_factory=list)
     count: int = 0
     tied: dict[str, str] = field(default_factory=dict)
-    """Named layers, by their call."""
-    adjacency: str = ""
+    """Named layers, by their declaration."""
+    used: dict[str, str] = field(default_factory=dict)
+    """Activations and blocks, by their definition."""
 
     def name(self, prefix: str = "h") -> str:
         self.count += 1
-        return f"{prefix}{self.count}"
+        return f"{prefix}_{self.count}"
 
     def assign(self, expr: str) -> str:
         name = self.name()
@@ -40,164 +72,292 @@ class Writer:
         return name
 
     def pick(self, *options: str) -> str:
-        return self.draw(st.sampled_from(options))
+        return self.choose(options)
 
-    def layer(self, name: str, options: str = "") -> str:
+    def chance(self, of: int) -> bool:
+        return self.choose(range(of)) == of - 1
+
+    def std(self) -> str:
+        return self.pick("1", "0.7", "1.3", self.params[0], f"sqrt({self.params[0]})")
+
+    def options(self, bias: bool = True) -> str:
+        """Of a layer with weights."""
+        own = ", b_std=" + self.pick("0.2", self.params[1]) if bias and self.chance(2) else ""
+        wide = ", width=64" if self.standard else ""
+        return f"W_std={self.std()}{own}{wide}"
+
+    def dense(self, name: str) -> str:
+        return f"dense({name}, {self.options()})"
+
+    def layer(self, name: str) -> str:
         """A named layer, written once."""
-        if name not in self.tied:
-            self.tied[name] = f"layer {name} = dense(W_std={self.draw(STD)}{self.draw(BIAS)}{options})"
+        self.tied.setdefault(name, f"layer {name} = dense({self.options()})")
         return name
+
+    def custom(self, name: str) -> str:
+        if name in CUSTOM:
+            self.used[name] = CUSTOM[name]
+        return name
+
+    def act(self, *names: str) -> str:
+        """The call of an activation, its value left open."""
+        name = self.custom(self.pick(*names))
+        second = {"leaky_relu": ", 0.3", "ripple": f", w={self.pick('1', '0.5')}"}.get(name, "")
+        return f"{name}({{}}{second})"
+
+
+def windowed(w: Writer, shape: tuple[int, ...], *, pool: bool = False, plain: bool = False) -> tuple[str, tuple[int, ...]]:
+    """Filter, stride, dilation and padding of a window, and the positions that are left."""
+    one = len(shape) == 1 or w.chance(2)
+    count = 1 if one else len(shape)
+    sizes = [int(w.pick("1", "2", "3")) for _ in range(count)]
+    strides = [1 if plain or not w.chance(3) else 2 for _ in range(count)]
+    dilations = [2 if w.chance(5) and f > 1 else 1 for f in sizes]
+    filters, steps, apart = (v * len(shape) if one else v for v in (sizes, strides, dilations))
+    reach = [(f - 1) * d + 1 for f, d in zip(filters, apart, strict=True)]
+    fits = all(r <= n for r, n in zip(reach, shape, strict=True)) and not plain
+    padding = w.pick("same", "circular", *["valid"] * fits)
+
+    def shown(v: list[int]) -> str:
+        return str(v[0]) if one else f"({', '.join(map(str, v))})"
+
+    text = shown(sizes) + (f", stride={shown(strides)}" if pool or any(s > 1 for s in strides) else "")
+    text += (f", dilation={shown(dilations)}" if any(d > 1 for d in dilations) else "") + f", padding={padding}"
+    if padding == "valid":
+        return text, tuple((n - r) // s + 1 for n, r, s in zip(shape, reach, steps, strict=True))
+    return text, tuple(-(-n // s) for n, s in zip(shape, steps, strict=True))
 
 
 def weighted(w: Writer, v: Value) -> Value:
-    """A dense layer or a convolution, fresh or tied."""
-    options = ["dense", "tied"] if v.law != "data" else ["dense"]
-    options += ["conv", "local"] if v.shape and not w.adjacency else []
-    options += ["attention", "depthwise"] if v.shape and v.law != "data" and not w.adjacency else []
+    """A dense layer, a convolution or attention, fresh or tied."""
+    options = ["dense"] if v.law == "data" else ["dense", "tied"]
+    options += ["conv", "conv", "conv_local"] if v.shape and not w.adjacency else []
+    options += ["conv_transpose"] if v.shape and not w.adjacency and math.prod(v.shape) * 2 ** len(v.shape) <= MOST else []
+    options += ["attention", "attention", "depthwise"] if v.shape and v.law != "data" and not w.adjacency else []
     kind = w.pick(*options)
-    std, bias = w.draw(STD), w.draw(BIAS)
     if kind == "tied":
         return Value(w.assign(f"{w.layer(w.pick('W', 'V'))}({v.name})"), v.shape, "gaussian")
-    if kind in ("conv", "local"):
-        name, size, padding = {"conv": "conv", "local": "conv_local"}[kind], w.pick("1", "2", "3"), w.pick("same", "circular")
-        return Value(w.assign(f"{name}({v.name}, {size}, padding={padding}, W_std={std}{bias})"), v.shape, "gaussian")
-    if kind == "depthwise":
-        return Value(w.assign(f"depthwise_conv({v.name}, 2, W_std={std}{bias}) |> dense"), v.shape, "gaussian")
+    if kind == "conv_transpose":
+        stride = w.pick("1", "2")
+        padding = w.pick("same", "circular")
+        call = f"conv_transpose({v.name}, {w.pick('2', '3')}, stride={stride}, padding={padding}, {w.options()})"
+        return Value(w.assign(call), tuple(n * int(stride) for n in v.shape), "gaussian")
+    if kind in ("conv", "conv_local", "depthwise"):
+        window, shape = windowed(w, v.shape)
+        if kind == "depthwise":
+            call = f"depthwise_conv({v.name}, {window}, W_std={w.std()}{w.pick('', ', b_std=0.2')}) |> dense({w.options()})"
+        else:
+            call = f"{kind}({v.name}, {window}, {w.options()})"
+        return Value(w.assign(call), shape, "gaussian")
     if kind == "attention":
-        causal = w.pick("", ", causal=true")
-        mechanism = w.pick("", ", mechanism=identity", ", mechanism=relu")
-        call = f"attention({v.name}, tied_query_key=true, value_std={std}{causal}{mechanism}{bias})"
-        return Value(w.assign(call), v.shape, "gaussian")
-    return Value(w.assign(f"dense({v.name}, W_std={std}{bias})"), v.shape, "gaussian")
+        return Value(w.assign(_attention(w, v)), v.shape, "gaussian")
+    return Value(w.assign(w.dense(v.name)), v.shape, "gaussian")
+
+
+def _attention(w: Writer, v: Value) -> str:
+    tied = w.pick("tied_query_key=true, ", f"tied_query_key=true, query_std={w.pick('0.8', w.params[0])}, ", "")
+    rest = w.pick("", ", mechanism=identity", ", mechanism=relu", ", mechanism=abs") if tied else ""
+    rest += w.pick("", ", causal=true") + w.pick("", ", position_std=0.5") + w.pick("", ", b_std=0.2")
+    rest += ", width=64" if w.standard else ""
+    return f"attention({v.name}, {tied}value_std={w.std()}, out_std={w.std()}{rest})"
 
 
 def nonlinear(w: Writer, v: Value) -> Value:
-    act = w.pick(*SMOOTH, *KINKED)
-    call = f"leaky_relu({v.name}, 0.3)" if act == "leaky_relu" else f"{act}({v.name})"
-    if w.draw(st.booleans()):
-        gate = f"{call} * dense({v.name}, W_std={w.draw(STD)}{w.draw(BIAS)})"
-        call = w.pick(f"{call} + {v.name}", f"0.5 * {call}", f"{call} - 0.3", gate)
+    rare = RARE if w.chance(6) else ()
+    call = w.act(*(rare or SMOOTH + KINKED)).format(v.name)
+    if w.chance(2):
+        gate = f"{call} * {w.dense(v.name)}"
+        other = w.act("erf", "relu", "cos").format(w.dense(v.name))
+        scaled = f"{w.params[0]} * {call}"
+        call = w.pick(f"{call} + {v.name}", f"0.5 * {call}", f"{call} - 0.3", scaled, gate, f"{call} * {other}")
     return Value(w.assign(call), v.shape, "function")
 
 
 def linear(w: Writer, v: Value) -> Value:
-    """A norm, a pool, a selection, or a sum with an earlier value of the same kind."""
+    """A norm, a pool, a selection: what has no weights that mix channels."""
     options = ["layer_norm", "rms_norm", "dropout"] if v.law != "data" else []
-    options += ["reverse", "pool"] if v.shape else []
-    options += ["aggregate"] if w.adjacency and v.shape else []
+    options += ["reverse", "aggregate"] if w.adjacency and v.shape else []
+    options += ["reverse", "pool", "slice", "resize", "positional"] if v.shape and not w.adjacency else []
+    options = [o for o in options if not (o == "positional" and v.law == "data")]
     if not options:
         return v
     kind = w.pick(*options)
     if kind == "pool":
-        edges = w.pick("", ", normalize_edges=true")
-        return Value(w.assign(f"avg_pool({v.name}, 2, stride=1, padding=same{edges})"), v.shape, v.law)
+        window, shape = windowed(w, v.shape, pool=True)
+        call = w.pick("avg_pool({}, {})", "avg_pool({}, {}, normalize_edges=true)", "sum_pool({}, {})")
+        return Value(w.assign(call.format(v.name, window)), shape, v.law)
+    if kind == "slice":
+        return _slice(w, v)
+    if kind == "resize":
+        shape = tuple(w.choose((1, 2, 3)) for _ in v.shape)
+        text = str(shape[0]) if len(shape) == 1 else str(shape)
+        return Value(w.assign(f"resize({v.name}, {text}, method={w.pick('linear', 'nearest')})"), shape, v.law)
     if kind == "aggregate":
         return Value(w.assign(f"aggregate({v.name}, {w.adjacency})"), v.shape, v.law)
-    keep = ", keep=0.8" if kind == "dropout" else ""
-    return Value(w.assign(f"{kind}({v.name}{keep})"), v.shape, "function" if kind == "dropout" else v.law)
+    if kind == "positional":
+        fixed = len(v.shape) == 1 and w.chance(4)
+        return Value(w.assign(f"positional({v.name}, {'kind=fixed, ' * fixed}std=0.6)"), v.shape, "function" if fixed else v.law)
+    if kind == "dropout":
+        return Value(w.assign(f"dropout({v.name}, keep=0.8)"), v.shape, "function")
+    affine = w.chance(4)
+    options = "(affine=true)" * affine
+    return Value(w.assign(f"{v.name} |> {kind}{options}" if kind != "reverse" else f"reverse({v.name})"), v.shape,
+                 "function" if affine and kind != "reverse" else v.law)
+
+
+def _slice(w: Writer, v: Value) -> Value:
+    indices, shape = [], []
+    for n in v.shape:
+        index = w.pick(":", "1:", "::2", ":-1", "::-1", "0", "-1") if n > 1 else ":"
+        if ":" in index:
+            shape.append(len(range(n)[slice(*(int(p) if p else None for p in (*index.split(":"), "")[:3]))]))
+        indices.append(index)
+    return Value(w.assign(f"{v.name}[{', '.join(indices)}]"), tuple(shape), v.law)
 
 
 def repeated(w: Writer, v: Value) -> Value:
     """A loop of two or three turns, with fresh weights or with one layer for all turns, of one value or of two."""
-    act, std, bias = w.pick(*SMOOTH, *KINKED[:2]), w.draw(STD), w.draw(BIAS)
-    tied = w.pick("", "", w.pick("W", "V"))
-    body = f"{w.layer(tied)}({act}({v.name}))" if tied else f"dense({act}({v.name}), W_std={std}{bias})"
+    if w.chance(5) and not w.standard:
+        w.custom("residual")
+        w.lines.append(f"repeat {w.pick('2', 'n')} {{ {v.name} = residual({v.name}, {w.pick('0.5', w.params[0])}) }}")
+        return v
+    act, tied = w.act(*SMOOTH, *KINKED[:2]).format(v.name), w.pick("", "", w.pick("W", "V"))
+    body = f"{w.layer(tied)}({act})" if tied else w.dense(act)
     skip = w.pick("", f"0.5 * {v.name} + ")
     other = w.name("g")
-    second = w.draw(st.booleans())
+    second = w.chance(2)
     if second:
-        w.lines.append(f"{other} = dense({v.name}, W_std={w.draw(STD)})")
+        w.lines.append(f"{other} = {w.dense(v.name)}")
         skip = f"0.5 * {other} + " if skip else ""
-    exchange = f"; {other} = dense({w.pick('erf', 'relu')}({other}))" if second else ""
-    w.lines.append(f"repeat {w.pick('2', '3')} {{ {v.name} = {skip}{body}{exchange} }}")
+    exchange = f"; {other} = {w.dense(w.act('erf', 'relu').format(other))}" if second else ""
+    w.lines.append(f"repeat {w.pick('2', '3', 'n')} {{ {v.name} = {skip}{body}{exchange} }}")
     return v
 
 
 def scanned(w: Writer, v: Value) -> Value:
-    """A recurrent network with tied weights, of one state or of two."""
+    """A recurrent network with tied weights: of one state or two, one way or both."""
     name, a, b = w.name("hs"), w.layer(w.name("A")), w.layer(w.name("B"))
-    act, leak = w.pick("erf", "relu", "sin"), w.pick("", "0.4 * h + ")
-    if w.draw(st.booleans()) and not leak:
+    act, leak = w.act("erf", "relu", "sin", "gelu"), w.pick("", "0.4 * h + ")
+    plain = f"h = {leak}{act.format(f'{a}(h) + {b}(u)')}"
+    kind = w.pick("plain", "plain", "pair", "leaky", "both", "gated", "fresh")
+    if kind == "pair":
         c = w.layer(w.name("C"))
         inner = w.pick(
-            f"h = {act}({a}(h) + {b}(u)); c = erf({c}(c) + {b}(h))", f"c = erf({c}(c) + {b}(u)); h = {act}({a}(h) + {c}(c))"
+            f"h = {act.format(f'{a}(h) + {b}(u)')}; c = erf({c}(c) + {b}(h))",
+            f"c = erf({c}(c) + {b}(u)); h = {act.format(f'{a}(h) + {c}(c)')}",
         )
         w.lines.append(f"{name} = scan u in {v.name}, h = 0, c = 0 {{ {inner} }}")
-    elif w.draw(st.integers(0, 3)) == 0:
-        inner = f"h = 0.4 * h + {act}({a}(h) + {b}(u)); c = 0.3 * c + erf({b}(h) + {a}(c))"
+    elif kind == "leaky":
+        inner = f"h = 0.4 * h + {act.format(f'{a}(h) + {b}(u)')}; c = 0.3 * c + erf({b}(h) + {a}(c))"
         w.lines.append(f"{name} = scan u in {v.name}, c = 0, h = 0 {{ {inner} }}")
+    elif kind == "both":
+        back = w.name("hs")
+        w.lines.append(f"{name} = scan u in {v.name}, h = 0 {{ {plain} }}")
+        w.lines.append(f"{back} = scan u in reverse({v.name}), h = 0 {{ {plain} }}")
+        return Value(w.assign(f"concat({name}, reverse({back})) |> dense({w.options()})"), v.shape, "gaussian")
+    elif kind == "gated":
+        w.lines.append(f"{name} = scan u in {v.name}, h = 0 {{ h = erf({b}(u)) * {w.dense('u')} + {act.format(f'{a}(h)')} }}")
+    elif kind == "fresh":
+        fresh = w.dense("h")
+        w.lines.append(f"{name} = scan u in {v.name}, h = 0 {{ h = {act.format(f'{fresh} + {b}(u)')} }}")
     else:
-        w.lines.append(f"{name} = scan u in {v.name}, h = 0 {{ h = {leak}{act}({a}(h) + {b}(u)) }}")
+        w.lines.append(f"{name} = scan u in {v.name}, h = 0 {{ {plain} }}")
     return Value(name, v.shape, "function")
 
 
 def started(w: Writer) -> tuple[Value, list[str]]:
     """The first value, and the inputs that it is of."""
-    kind = w.pick(*SIZES)
-    shape = SIZES[kind]
+    kind = w.pick(*SHAPES)
+    shape = w.choose(SHAPES[kind])
     sizes = ", ".join(map(str, (*shape, 3)))
     w.adjacency = "G" if kind == "graph" else ""
     inputs = [f"input x: {kind}({sizes}){' with G' if w.adjacency else ''}"]
     value = Value("x", shape, "data")
     if kind == "tokens":
-        value = Value(w.assign(f"embedding(x, std={w.draw(STD)})"), shape, "gaussian")
-    elif kind != "graph" and w.draw(st.integers(0, 3)) == 0:
+        value = Value(w.assign(f"embedding(x, std={w.std()}{', width=64' * w.standard})"), shape, "gaussian")
+    elif kind != "graph" and w.chance(4):
         inputs.append(f"input y: {kind}({sizes})")
-        shared = w.layer("S") if w.draw(st.booleans()) else ""
-        second = f"{shared}(y)" if shared else f"dense(y, W_std={w.draw(STD)})"
-        value = Value(w.assign(f"{shared or 'dense'}(x) + {second}"), shape, "gaussian")
-    if len(shape) == 1 and not w.adjacency and w.draw(st.booleans()):
+        shared = w.layer("S") if w.chance(2) else ""
+        second = f"{shared}(y)" if shared else w.dense("y")
+        value = Value(w.assign(f"{f'{shared}(x)' if shared else w.dense('x')} + {second}"), shape, "gaussian")
+    if len(shape) == 1 and not w.adjacency and w.chance(2):
         value = scanned(w, value)
     return value, inputs
 
 
 def joined(w: Writer, value: Value, history: list[Value]) -> Value:
-    """A sum with an earlier value, or both side by side."""
+    """A sum or product with an earlier value, or both side by side; or all positions become one vector."""
+    if value.shape and value.law != "data" and w.chance(6):
+        act = " |> " + w.pick("relu", "erf") if value.law == "gaussian" and w.chance(2) else ""
+        call = f"{value.name} |> {w.pick('flatten' + act, 'global_avg_pool', 'global_sum_pool', 'last')} |> dense({w.options()})"
+        return Value(w.assign(call), (), "gaussian")
     twins = [v for v in history if v.shape == value.shape and v.law == value.law != "data" and v != value]
-    if not twins or not w.draw(st.booleans()):
+    if not twins or not w.chance(2):
         return value
-    twin = w.draw(st.sampled_from(twins)).name
-    if w.draw(st.integers(0, 3)) == 0:
-        return Value(w.assign(f"concat({value.name}, {twin}) |> dense"), value.shape, "gaussian")
-    return Value(w.assign(f"{value.name} + {w.draw(STD)} * {twin}"), value.shape, value.law)
+    twin = w.choose(twins).name
+    kind = w.pick("sum", "sum", "channel", "axis", "product")
+    if kind == "channel":
+        act = " |> " + w.pick("relu", "erf") if value.law == "gaussian" and w.chance(2) else ""
+        return Value(w.assign(f"concat({value.name}, {twin}){act} |> dense({w.options()})"), value.shape, "gaussian")
+    if kind == "axis" and value.shape and not w.adjacency and 2 * math.prod(value.shape) <= MOST:
+        axis = {1: "time", 2: "height", 3: "depth"}[len(value.shape)]
+        shape = (2 * value.shape[0], *value.shape[1:])
+        return Value(w.assign(f"concat({value.name}, {twin}, axis={axis})"), shape, value.law)
+    if kind == "product" and value.law == "gaussian":
+        return Value(w.assign(f"{w.act('erf', 'relu', 'cos').format(value.name)} * {twin}"), value.shape, "function")
+    return Value(w.assign(f"{value.name} + {w.std()} * {twin}"), value.shape, value.law)
 
 
-@st.composite
-def programs(draw: st.DrawFn) -> str:
+def program(choose: Choose) -> str:
     """The text of a valid program."""
-    w = Writer(draw)
+    first = choose(NAMES)
+    names = (first, choose([n for n in NAMES if n != first]))
+    w = Writer(choose, names, standard=choose(range(5)) == 4)
     value, inputs = started(w)
     history = [value]
-    for _ in range(draw(st.integers(2, 5))):
+    for _ in range(choose((2, 3, 4, 5))):
         if value.law == "gaussian":
-            step = draw(st.sampled_from([nonlinear, nonlinear, linear, weighted, repeated]))
+            step = choose([nonlinear, nonlinear, nonlinear, linear, weighted, repeated])
         else:
-            step = draw(st.sampled_from([weighted, weighted, linear]))
+            step = choose([weighted, weighted, weighted, linear])
         value = step(w, value)
-        value = joined(w, value, history)
         history.append(value)
-    lines = ["param s = 1.1 in (0, inf)", "param t = 0.3 in [0, inf)", *inputs, *w.tied.values(), *w.lines]
-    return "arch net {\n" + "".join(f"    {line}\n" for line in [*lines, f"output {_outputs(w, value, history)}"]) + "}\n"
+        value = joined(w, value, history[:-1])
+        history.append(value)
+    head = ["option parameterization = standard"] * w.standard
+    head += [f"param {names[0]} = 1.1 in (0, inf)", f"param {names[1]} = 0.3 in [0, inf)", "const n = 2"]
+    body = [*head, *inputs, *w.tied.values(), *w.lines, f"output {_outputs(w, value, history)}"]
+    return "".join(f"{text}\n" for text in w.used.values()) + "arch net {\n" + "".join(f"    {x}\n" for x in body) + "}\n"
 
 
 def _outputs(w: Writer, value: Value, history: list[Value]) -> str:
     """One output, or two of which one may need more of the positions."""
     found = [value]
-    if w.draw(st.integers(0, 3)) == 0:
-        found.append(w.draw(st.sampled_from(history)))
+    if w.chance(4):
+        found.append(w.choose(history))
     ends = [[" |> global_avg_pool", " |> flatten", " |> last"] if v.shape else [""] for v in found]
-    texts = [f"{v.name}{w.pick(*end)} |> dense(W_std={w.draw(STD)}{w.draw(BIAS)})" for v, end in zip(found, ends, strict=True)]
+    texts = [f"{v.name}{w.pick(*end)} |> dense({w.options()})" for v, end in zip(found, ends, strict=True)]
+    if len(texts) == 1 and value.law == "function" and w.chance(10):
+        return value.name  # without a readout, which is a warning
     return texts[0] if len(texts) == 1 else f"p = {texts[0]}, q = {texts[1]}"
 
 
 @st.composite
-def broken(draw: st.DrawFn) -> str:
+def programs(draw: st.DrawFn) -> str:
+    """The same as a strategy."""
+    return program(lambda options: draw(st.sampled_from(options)))
+
+
+@st.composite
+def broken_programs(draw: st.DrawFn) -> str:
+    """The same as a strategy."""
+    return broken(lambda options: draw(st.sampled_from(options)))
+
+
+def broken(choose: Choose) -> str:
     """A program with a few random edits."""
-    text = draw(programs())
-    for _ in range(draw(st.integers(1, 3))):
-        i, j = sorted(draw(st.lists(st.integers(0, len(text)), min_size=2, max_size=2)))
-        piece = draw(
-            st.sampled_from(["", " ", "(", ")", "{", "}", ",", "=", "|>", "h1", "x", "0", "-1", "relu", "\n", "§", "1e999", "^"])
-        )
-        text = text[:i] + piece + text[min(j, i + draw(st.integers(0, 8))) :]
+    text = program(choose)
+    for _ in range(choose((1, 2, 3))):
+        i = choose(range(len(text) + 1))
+        text = text[:i] + choose(PIECES) + text[i + choose(range(9)) :]
     return text

@@ -32,6 +32,7 @@ NETWORKS = {
     "sinusoids": "input x: sequence(4, 3)\nh = x |> dense |> relu |> positional(kind=fixed, std=1.3)\n"
     "h = h |> layer_norm |> dense |> positional(kind=fixed)\noutput h |> layer_norm |> dense |> relu |> flatten |> dense",
     "series": "input x: vector(5)\noutput x |> dense |> softplus |> dense |> tanh |> dense",
+    "series beside its argument": "input x: vector(3)\nh = dense(x)\nk = 0.5 * h + dense(relu(h))\noutput tanh(k) + k |> dense",
     "standard": "option parameterization = standard\ninput x: vector(5)\n"
     "output x |> dense(width=64, b_std=0.1) |> relu |> dense(width=8)",
 }
@@ -109,6 +110,8 @@ WRONG: dict[str, tuple[str, Callable[[Data], None]]] = {
     "amplitude of sinusoids": ("sinusoids", _set(("nodes", 3, "layer", "std"), "7/5")),
     "size of sinusoids": ("sinusoids", lambda data: _encoding(data)["geometry"].update(rows=5)),
     "bound": ("series", lambda data: max(data["expectations"], key=lambda e: max(e["bounds"])).update(bounds=[1e-300] * 5)),
+    "variance of a series": ("series beside its argument", _replace("T5", "(0, K4_2, K4_2)", "(0, K4_1, K4_1)")),
+    "variances of a series": ("series beside its argument", _replace("S5", "K4x1, K4_1, C_2", "K4x1, C_2, K4_1")),
     "fan-in": ("standard", lambda data: _scaled(data, "dense")),
 }
 

@@ -1,69 +1,23 @@
-"""Random valid programs: emitted code and reference agree. Random broken ones: a diagnosis, and no other exception."""
+"""Random valid programs satisfy what `agree` lists. Random broken ones: a diagnosis, and no other exception. What long runs
+found: a test each."""
 
-from dataclasses import replace
+import warnings
 
-import jax
 import numpy as np
 import pytest
-from generate import broken, programs
-from hypothesis import HealthCheck, given, note, settings
+from agree import agree, compiled, settled
+from generate import broken_programs, programs
+from hypothesis import HealthCheck, assume, given, note, settings
+from scipy.special import erf
 
-from ntkc import ArchError, Compilation, compile_source
+from ntkc import ArchError
 from ntkc.backends.reference import evaluate
-from ntkc.ir.recursion import LoopStep, Recursion, Step
-from ntkc.source import Source
+from ntkc.ir.network import MixingNode
+from ntkc.verify.widths import at_width
 
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-
-
-def _settled(net: Compilation) -> Recursion:
-    """The same with twice the turns of each scan, which change nothing once its tables are right."""
-
-    def longer(step: Step) -> Step:
-        if not isinstance(step, LoopStep):
-            return step
-        factor = 2 if net.network.loops[step.index].scan else 1
-        return replace(step, count=factor * step.count, body=tuple(map(longer, step.body)))
-
-    return replace(net.recursion, steps=tuple(map(longer, net.recursion.steps)))
-
-
-def agree(text: str, masked: bool = False) -> None:
-    """The kernels of two samples, one of them twice, against the reference in double precision."""
-    net = compile_source(Source("net.arch", text))
-    net = net.with_masks() if masked else net
-    module, source = net.module(), np.random.default_rng(0)
-    shapes = [(2, *shape) for _, shape in module.INPUTS]
-    xs = [
-        source.integers(3, size=s) if name in module.TOKENS else source.normal(size=s)
-        for (name, _), s in zip(module.INPUTS, shapes, strict=True)
-    ]
-    given = {name: source.uniform(size=(2, 4, 4)) for name in module.GIVENS if name not in module.MASKS}
-    if masked and module.MASKS:
-        given["mask"] = np.array([[True, True, True, False], [False, True, True, True]])
-    found = net.kernel(tuple(xs), **given)
-    more = [given["mask"] if name in module.MASKS else given[name] for name in module.GIVENS]
-    rows = [[a[i] for a in (*xs, *more)] for i in range(2)]
-    for i, j in ((0, 0), (0, 1), (1, 1)):
-        exact = evaluate(net.recursion, rows[i], rows[j], 15)
-        for kind in ("nngp", "ntk"):
-            for name, value in getattr(exact, kind).items():
-                table = getattr(found, kind)
-                table = table[name] if name else table
-                scale = float(np.abs(table).max())
-                np.testing.assert_allclose(
-                    table[i, j], float(value), rtol=1e-7, atol=1e-9 * scale, err_msg=f"{kind} {name} {i}{j}"
-                )
-                assert np.linalg.eigvalsh(table).min() > -1e-9 * scale
-    if any(loop.scan for loop in net.network.loops):
-        settled = evaluate(_settled(net), *rows, 15)
-        np.testing.assert_allclose(
-            *(np.array([[*v.nngp.values()], [*v.ntk.values()]], float) for v in (settled, evaluate(net.recursion, *rows, 15))),
-            rtol=1e-12,
-        )
-    apart = net.kernel(tuple(x[:1] for x in xs), tuple(x[1:] for x in xs), **{k: (v[:1], v[1:]) for k, v in given.items()})
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0, 0], b[0, 1], rtol=1e-9, atol=1e-12), apart, found)
-
+REFUSED = ("no-closed-form", "unknown-width", "different-fan-in")
+"""What a program of the strategy may be refused for."""
 
 STAGES = """arch net {
     input x: sequence(2, 2)
@@ -79,10 +33,14 @@ STAGES = """arch net {
 """
 
 
+def _net(body: str, head: str = "input x: vector(3)\nh = dense(x)\n") -> str:
+    return f"arch net {{\n{head}{body}\n}}\n"
+
+
 def diagnosed(text: str) -> None:
     note(text)
     try:
-        compile_source(Source("net.arch", text))
+        compiled(text)
     except ArchError as error:
         found = error.diagnostics
     else:
@@ -90,40 +48,88 @@ def diagnosed(text: str) -> None:
     assert all(d.code and d.message for d in found)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=QUIET, derandomize=True)
-@given(programs())
-def test_valid_programs_agree_with_the_reference(text: str) -> None:
+def _agree(text: str) -> None:
     note(text)
-    agree(text)
+    try:
+        agree(text)
+    except ArchError as error:
+        assert all(d.code in REFUSED for d in error.diagnostics), error
+        assume(False)
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=QUIET, derandomize=True)
+@given(programs())
+def test_valid_programs_agree(text: str) -> None:
+    _agree(text)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=QUIET, derandomize=True)
-@given(broken())
+@given(broken_programs())
 def test_broken_programs_are_diagnosed(text: str) -> None:
     diagnosed(text)
 
 
 def test_stages_of_a_step_are_all_settled() -> None:
     """Three leaky states, each a function of the one before at the same step: variances wait for one another."""
-    net = compile_source(Source("net.arch", STAGES))
+    net = compiled(STAGES)
     x = np.random.default_rng(0).normal(size=(2, 2, 2))
-    found, expected = net.kernel(x[:1], x[1:]), evaluate(_settled(net), [x[0]], [x[1]], 15)
+    found, expected = net.kernel(x[:1], x[1:]), evaluate(settled(net), [x[0]], [x[1]], 15)
     np.testing.assert_allclose(
         [found.nngp[0, 0], found.ntk[0, 0]], [float(expected.nngp[""]), float(expected.ntk[""])], rtol=1e-10
     )
+
+
+def test_pieces_of_a_where_that_never_hold_together() -> None:
+    """Expanded, a nested `where` beside another factor has products of steps that are 0; its pieces meet, so it has a slope."""
+    body = "output where(h > 0.5, 2 * h - 0.7, where(h < -1, 0.2 * h + 0.5, 0.3)) * erf(dense(h)) |> dense"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        net = compiled(_net(body))
+    x = np.array([0.3, -0.9, 1.1])
+    found = evaluate(net.recursion, [x], [x], 15)
+    z = np.linspace(-9, 9, 20001)
+    w, u = np.exp(-(z**2) / 2) / np.exp(-(z**2) / 2).sum(), np.sqrt(x @ x / 3) * z
+    bent, slope = np.where(u > 0.5, 2 * u - 0.7, np.where(u < -1, 0.2 * u + 0.5, 0.3)), np.where(u > 0.5, 2, 0.2 * (u < -1))
+    gate, rise = w @ erf(u) ** 2, w @ (2 / np.sqrt(np.pi) * np.exp(-(u**2))) ** 2
+    nngp = (w @ bent**2) * gate
+    ntk = nngp + x @ x / 3 * ((w @ slope**2) * gate + 2 * (w @ bent**2) * rise)
+    np.testing.assert_allclose([float(found.nngp[""]), float(found.ntk[""])], [nngp, ntk], rtol=2e-2)
+
+
+def test_pieces_that_do_not_meet_have_no_slope() -> None:
+    net = compiled(_net("output where(h > 1, 1, where(h < -1, -1.5, h)) |> dense"))
+    assert net.recursion.outputs[0].ntk is None
+
+
+def test_a_kink_times_two_correlated_values_is_refused() -> None:
+    """By parts it needs the expectation of a delta function, which crashed the compiler."""
+    with pytest.raises(ArchError, match="a kink times two values that are correlated with its argument has no closed form"):
+        compiled(_net("g = h + dense(erf(h))\noutput relu(g) * h |> dense"))
+
+
+def test_the_reference_where_double_precision_overflows() -> None:
+    """E sin u sin v = exp(-(a + b) / 2) sinh(c) at variances beyond 709."""
+    net, x = compiled(_net("output sin(h) |> dense")), [np.array([50.0, -40.0, 30.0])]
+    few, many = evaluate(net.recursion, x, x, 15), evaluate(net.recursion, x, x, 30)
+    np.testing.assert_allclose([float(few.nngp[""]), float(few.ntk[""])], [float(many.nngp[""]), float(many.ntk[""])], rtol=1e-12)
+
+
+def test_attention_takes_the_width_of_a_simulation() -> None:
+    head = "option parameterization = standard\ninput x: sequence(2, 3)\n"
+    net = compiled(_net("output dense(x, width=64) |> attention(width=64) |> last |> dense", head))
+    (node,) = (n for n in at_width(net, 32).network.nodes if isinstance(n, MixingNode))
+    assert (node.layer.fan_in, node.layer.width) == (32, 32)
 
 
 @pytest.mark.slow
 @settings(max_examples=400, deadline=None, suppress_health_check=QUIET)
 @given(programs())
 def test_many_valid_programs(text: str) -> None:
-    note(text)
-    agree(text)
-    jax.clear_caches()
+    _agree(text)
 
 
 @pytest.mark.slow
 @settings(max_examples=3000, deadline=None, suppress_health_check=QUIET)
-@given(broken())
+@given(broken_programs())
 def test_many_broken_programs(text: str) -> None:
     diagnosed(text)

@@ -53,14 +53,15 @@ def evaluate(
     """NNGP and NTK of one pair; `x1[i]` is the array of the i-th input (positions..., d), then their adjacencies or masks.
     x1 is x2 counts as one sample.
 
-    Up to 15 digits are computed in double precision, which is a thousand times faster.
+    Up to 15 digits are computed in double precision, which is a thousand times faster; where that overflows, with more.
     """
-    with mp.workdps(digits + 10):
+    with mp.workdps(digits + 10), np.errstate(over="ignore", invalid="ignore"):
         machine = _Machine(recursion, x1, x2, dict(params or {}), float if digits <= 15 else mp.mpf)
         machine.run(recursion.steps)
         nngp = {o.name: machine.output(o.nngp) for o in recursion.outputs}
         ntk = {o.name: machine.output(o.ntk) for o in recursion.outputs if o.ntk is not None}
-        return Values(nngp, ntk)
+        overflown = digits <= 15 and not np.isfinite([*map(float, (*nngp.values(), *ntk.values()))]).all()
+        return evaluate(recursion, x1, x2, 16, params) if overflown else Values(nngp, ntk)
 
 
 class _Machine:

@@ -80,7 +80,8 @@ class Checker:
         self.moments = Moments(self.statement, self.read)
         formula = Reader({**certificate["symbols"], **chains.SIGNS})
         closed = {e["name"]: formula(e["value"]) for e in certificate["expectations"] if "value" in e}
-        self.equal = Comparison(closed, self.moments.means, self._variances(certificate["steps"]))
+        series = {e["name"]: (self.read(e["f"]), self.read(e["g"])) for e in certificate["expectations"] if "value" not in e}
+        self.equal = Comparison(closed, series, self.moments.means, self._variances(certificate["steps"]))
         names = {name for d in certificate["data"] for name in d["symbols"]}
         self.given = {*certificate["symbols"], *names, "same", *(f"{name}_self" for name in names)}
 

@@ -19,8 +19,14 @@ A, B, C = sp.Symbol("a", positive=True), sp.Symbol("b", positive=True), sp.Symbo
 class Comparison:
     """Equality where expectations stand for their closed forms and maps over positions for nothing but themselves."""
 
-    def __init__(self, closed: Mapping[str, sp.Expr], means: list[sp.Expr], variances: set[str]) -> None:
-        self.closed, self.means, self.variances = closed, means, variances
+    def __init__(
+        self,
+        closed: Mapping[str, sp.Expr],
+        series: Mapping[str, tuple[sp.Expr, sp.Expr]],
+        means: list[sp.Expr],
+        variances: set[str],
+    ) -> None:
+        self.closed, self.series, self.means, self.variances = closed, series, means, variances
 
     def __call__(self, left: sp.Expr, right: sp.Expr) -> str:
         """`proven` by algebra, `checked` at points, or nothing where they differ."""
@@ -46,9 +52,22 @@ class Comparison:
             name = value.func.__name__
             if name not in self.closed and value.func != mean_of:
                 key = value.func(*(sp.expand(a) for a in value.args))
+                key = self._one_of_equals(name, *key.args) if name in self.series else key
                 ones = all(str(s).endswith(("_1", "_2")) for s in key.free_symbols)
                 return names.setdefault(key, sp.Symbol(f"opaque{len(names)}{'_variance' if ones else ''}", real=True))
         return value.func(*(self._opaque(a, names) for a in value.args)) if value.args else value
+
+    def _one_of_equals(self, name: str, c: sp.Expr, a: sp.Expr, b: sp.Expr) -> sp.Expr:
+        """E f(u) g(v) is E g(v) f(u), and beside a constant only the variance of the other one counts."""
+        f, g = self.series[name]
+        if not (f.has(Z) and g.has(Z)):
+            c, a, b = sp.S.Zero, *((a, a) if f.has(Z) else (b, b))
+        names = sorted(n for n, pair in self.series.items() if pair in ((f, g), (g, f)))
+        if f == g:
+            a, b = sorted((a, b), key=str)
+        elif self.series[names[0]] == (g, f):
+            a, b = b, a
+        return sp.Function(names[0])(c, a, b)
 
     def _draw(self, symbol: sp.Symbol, source: random.Random) -> sp.Rational:
         """Variances above 1 and covariances below 1/2, so that they belong together."""

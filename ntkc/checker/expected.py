@@ -3,7 +3,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import sympy as sp
@@ -73,7 +73,9 @@ class Expected(ABC):
         for symbol in where:
             if any(_jumps(function, symbol, kink) for kink in _kinks(function, symbol)):
                 raise Unknown(f"v{p} jumps, so its derivative is no function")
-        return [(node, self._split(sp.diff(function, symbol), where)) for symbol, node in where.items()]
+        whole = ((node, sp.diff(function, symbol)) for symbol, node in where.items())
+        slopes = [(node, slope.replace(sp.DiracDelta, lambda *_: sp.S.Zero)) for node, slope in whole]  # without a jump they cancel
+        return [(node, self._split(slope, where)) for node, slope in slopes]
 
     def _split(self, function: sp.Expr, where: dict[sp.Symbol, int]) -> list[Term]:
         """A sum of products of functions of one Gaussian value each."""
@@ -95,7 +97,8 @@ class Expected(ABC):
                     factors[node] = factors.get(node, sp.S.One) * factor.subs(used[0], Z)
                 else:
                     coefficient *= factor
-            found.append((coefficient, factors))
+            if not any(_never(f) for f in factors.values()):
+                found.append((coefficient, factors))
         return found
 
     def _summed(self, pairs: list[tuple[Term, Term]], ends: tuple[str, str]) -> sp.Expr:
@@ -210,6 +213,14 @@ def _kinks(function: sp.Expr, symbol: sp.Symbol) -> set[sp.Expr]:
     for piece in function.atoms(sp.Piecewise):
         arguments |= {c.lhs - c.rhs for _, c in piece.args if isinstance(c, sp.core.relational.Relational)}
     return {root for a in arguments if a.has(symbol) for root in sp.solve(a, symbol) if root.is_number and root.is_real}
+
+
+def _never(function: sp.Expr) -> bool:
+    """Whether the steps among its factors are 0 between any two of their places."""
+    steps = sp.Mul(*(factor for factor in sp.Mul.make_args(function) if isinstance(factor, sp.Heaviside)))
+    places = sorted(_kinks(steps, Z)) if steps.free_symbols == {Z} else []
+    between = [(p + q) / 2 for p, q in pairwise(places)]
+    return bool(places) and all(steps.subs(Z, x) == 0 for x in (places[0] - 1, *between, places[-1] + 1))
 
 
 def _jumps(function: sp.Expr, symbol: sp.Symbol, at: sp.Expr) -> bool:

@@ -36,7 +36,19 @@ def monomials(function: sp.Expr, symbols: tuple[sp.Symbol, ...]) -> tuple[Monomi
     used = [s for s in symbols if function.has(s)]
     if len(used) <= 1:
         return (Monomial(sp.S.One, tuple((s, function.subs(s, Z)) for s in used)),) if used else (Monomial(function, ()),)
-    return tuple(_monomial(term, used) for term in sp.Add.make_args(sp.expand(function)))
+    found = (_monomial(term, used) for term in sp.Add.make_args(sp.expand(function)))
+    return tuple(m for m in found if not any(_never(f) for _, f in m.factors))
+
+
+def _never(function: sp.Expr) -> bool:
+    """Whether steps among its factors are never 1 together, as a nested `where` leaves them once it is expanded."""
+    above, below = [-sp.oo], [sp.oo]
+    for factor in sp.Mul.make_args(function):
+        argument = factor.args[0] if isinstance(factor, sp.Heaviside) else sp.S.Zero
+        if argument.is_polynomial(Z) and sp.degree(argument, Z) == 1 and argument.free_symbols == {Z}:
+            rate, root = argument.coeff(Z), -argument.subs(Z, 0) / argument.coeff(Z)
+            (above if rate.is_positive else below).append(root)
+    return bool(max(above) >= min(below))
 
 
 def _monomial(term: sp.Expr, symbols: list[sp.Symbol]) -> Monomial:

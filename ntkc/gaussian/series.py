@@ -46,6 +46,8 @@ class Series:
 def series(f: sp.Expr, g: sp.Expr) -> Series:
     """The series of two functions of `Z`, with its error bound measured at the reference variances."""
     for h in (f, g):
+        if h.has(sp.DiracDelta):  # of integration by parts
+            raise NotClosed("a kink times two values that are correlated with its argument has no closed form")
         if free := h.free_symbols - {Z}:
             names = ", ".join(sorted(map(str, free)))
             raise NotClosed(f"{h} has no closed form, and its series cannot be bounded for unknown {names}")
@@ -85,5 +87,7 @@ def _bounds(
     sides = list(zip(tails(f, where, p), tails(g, where, q), strict=True))
     products = ((s.part[n] * t.rest[n], s.rest[n] * t.part[n], s.rest[n] * t.rest[n]) for s, t in sides)
     found = tuple(float(np.sum(np.sqrt(three))) for three in products)
-    sizes = (float(np.sqrt(s.square * t.square)) for s, t in sides)
+    sizes = [float(np.sqrt(s.square * t.square)) for s, t in sides]
+    if not any(sizes):
+        raise NotClosed("it has no closed form, and is too small for a series to be computed")
     return max(bound / size for bound, size in zip(found, sizes, strict=True) if size), found

@@ -60,9 +60,9 @@ class Nodes:
         return self.places[self._symbols[symbols[0]]] if symbols else Place()
 
     def width(self, value: sp.Expr) -> int | None:
-        """The nominal number of channels."""
-        widths = [self.widths[self._symbols[s]] for s in self.reads(value)]
-        return widths[0] if widths else None
+        """The nominal number of channels: that of any operand that tells, since all have the same."""
+        widths = (self.widths[self._symbols[s]] for s in self.reads(value))
+        return next((width for width in widths if width is not None), None)
 
     def open_loop(self) -> int:
         self.loops.append(None)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ntkc.backends.jax import emit
-from ntkc.ir.network import Law, Network, Node, WeightedNode
+from ntkc.ir.network import Law, MixingNode, Network, Node, WeightedNode
 from ntkc.passes.derive import derive
 from ntkc.passes.lower import lower
 from ntkc.pipeline import Compilation
@@ -35,7 +35,7 @@ def at_width(compilation: Compilation, width: int) -> Compilation:
 
 
 def _narrow(network: Network, node: Node, last: bool, scaled: Callable[[int], int]) -> Node:
-    if not isinstance(node, WeightedNode):
+    if not isinstance(node, WeightedNode | MixingNode):
         return node
     layer, reads = node.layer, network.widths[node.operand]
     width, fan_in = getattr(layer, "width", None), getattr(layer, "fan_in", None)
