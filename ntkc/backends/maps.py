@@ -7,6 +7,7 @@ from sympy.core.function import AppliedUndef
 from ntkc.backends.printer import text
 from ntkc.ir.geometry import Axis, Geometry, Given, GlobalPool, Linear, Matrix, Pool, Select, Shift, Start, Window
 from ntkc.ir.layer import MixingMatrix
+from ntkc.ir.normalization import Normalization
 from ntkc.ir.program import Program
 from ntkc.ir.sinusoids import Sinusoids
 from ntkc.lowering.prune import calls
@@ -26,7 +27,7 @@ def position_maps(program: Program) -> Iterator[str]:
             yield from _encoding(name, geometry, called)
         elif isinstance(geometry, MixingMatrix):
             yield from _attention(name, geometry)
-        elif not isinstance(geometry, Given):  # whose table comes with the sample
+        elif not isinstance(geometry, Given | Normalization):  # whose table comes with the sample
             yield f"\n\ndef {name}(x, first):"
             yield '    """Along the axes of one side, which start at `first`."""'
             yield f"    return {_one_side(geometry, found.rank)}"

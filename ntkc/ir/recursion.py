@@ -11,6 +11,7 @@ from ntkc.gaussian.series import Series
 from ntkc.ir.geometry import Geometry, Grid
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.network import InputNode, Parameter
+from ntkc.ir.normalization import Normalization
 from ntkc.ir.sinusoids import Sinusoids
 from ntkc.source import Span
 
@@ -142,10 +143,11 @@ class GivenArray:
 @dataclass(frozen=True, slots=True)
 class PositionMap:
     """What the names `NAME` (a window, both sides at once), `NAME_left` and `NAME_right` (one side) in equations stand for; a
-    mixing matrix has the table of its own coefficients between them, and `NAME_alone` is the mean of sinusoids."""
+    mixing matrix has the table of its own coefficients between them, and `NAME_alone` is the mean of sinusoids. Of a normalization
+    over the batch, see there."""
 
     name: str
-    geometry: Geometry | MixingMatrix | Sinusoids
+    geometry: Geometry | MixingMatrix | Sinusoids | Normalization
     grid: Grid
     """The index grid it acts on."""
 
@@ -166,6 +168,8 @@ class Recursion:
     maps: tuple[PositionMap, ...] = ()
     grids: tuple[Grid, ...] = ()
     givens: tuple[GivenArray, ...] = ()
+    batches: bool = False
+    """Whether x and x' are whole batches, whose samples are the positions."""
 
 
 def equations(steps: tuple[Step, ...]) -> Iterator[Equation]:
