@@ -102,3 +102,8 @@ def _damped_pair(p: Damped, q: Damped, c: float, a: float, b: float) -> float:
 def ratio(x: Any, y: Any) -> Any:
     """The intrinsic of this name."""
     return x / y if y else 0 * x
+
+
+def root_of_gram(c: Any, a: Any, b: Any) -> Any:
+    """The intrinsic `gram_root`, of numbers of mpmath or of arrays."""
+    return mp.sqrt(max(a * b - c**2, 0)) if isinstance(a, mp.mpf) else np.sqrt(np.maximum(a * b - c * c, 0))

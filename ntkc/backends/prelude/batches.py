@@ -164,18 +164,33 @@ def _spread(own, eps):
 
 def _by_batches(x1, x2, params, get, symmetric, dtype, precision):
     """Of two batches, or of one with itself, always in float64: the recursion of `_pair` with the samples as positions."""
-    left = _alone([_cast(x, jnp.float64) for x in x1], params)
-    right = left if symmetric else _alone([_cast(x, jnp.float64) for x in x2], params)
-    starts = _grams(*([_cast(x, jnp.float64) for x in xs] for xs in (x1, x2)))
-    return _recursion(get, params, jnp.float64)(*starts, left, right, symmetric)
+    few, least = min(x1[0].shape[0], x2[0].shape[0]), 4 if "ntk" in get else 2
+    if few < least:
+        cure = "give larger batches, or ask for get='nngp'" if few > 1 else "give larger batches"
+        why = "E 1/|v|^2 of its values v, less their mean, is infinite and the NTK with it" if few > 1 else "it has no deviation"
+        raise ValueError(f"this network normalizes over the batch, and of {few} samples {why}: {cure}")
+    wide1, wide2 = ([_cast(x, jnp.float64) for x in xs] for xs in (x1, x2))
+    left = _alone(wide1, params)
+    right = left if symmetric else _alone(wide2, params)
+    return _recursion(get, params, jnp.float64)(*_grams(wide1, wide2), left, right, symmetric)
 
 
 def _own_by_batches(xs, params, get, dtype):
     """The kernels of each sample with itself, which are those of the whole batch."""
-    return jax.tree.map(jnp.diagonal, _by_batches(xs, xs, params, get, True, dtype, "accurate"))
+    return jax.tree.map(jnp.diagonal, _compiled(xs, xs, params, get, True, "accurate"))
 
 
-@partial(jax.jit, static_argnames=("get", "symmetric", "precision"))
 def _compiled(x1, x2, params, get, symmetric, precision):
-    out = _by_batches(x1, x2, params, get, symmetric, jnp.float64, precision)
+    """Whole tables; an error where they are not finite."""
+    found = _whole(x1, x2, params, get, symmetric)
+    for v in jax.tree.leaves(found):
+        if not isinstance(v, jax.core.Tracer) and not _finite(v):
+            what = "the values of a batch vary in fewer than three directions, so that E 1/|v|^2 and the NTK are infinite"
+            raise ValueError(f"{what}: give samples of more features, or ask for get='nngp'")
+    return found
+
+
+@partial(jax.jit, static_argnames=("get", "symmetric"))
+def _whole(x1, x2, params, get, symmetric):
+    out = _by_batches(x1, x2, params, get, symmetric, jnp.float64, "accurate")
     return jax.tree.map(lambda o: o.astype(_type_of(x1)), out)
