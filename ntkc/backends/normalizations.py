@@ -6,11 +6,9 @@ import sympy as sp
 
 from ntkc.backends.printer import text
 from ntkc.gaussian.moments import A, B, C
-from ntkc.ir.normalization import Normalization
+from ntkc.ir.normalization import QUADRATURE, Normalization
 from ntkc.ir.program import Definition
 
-ERROR = 1e-11
-"""Of the rules in `prelude.batches`, relative; `tests/test_batch_norm.py` measures them."""
 KINDS = ("", "_tangent", "_alone")
 
 
@@ -39,7 +37,7 @@ def normalization(name: str, found: Normalization, called: set[str], extra: dict
             signature = "table, own1, own2, same"
             value = f"_normalized({pair[0]}, {signature}, {eps})"
         yield f"\n\ndef {name}{kind}({signature}{given}):"
-        yield f'    """{DESCRIBED[kind]} of {of} of values normalized over the batch; relative error at most {ERROR:.0e}."""'
+        yield f'    """{DESCRIBED[kind]} of {of} of values normalized over the batch; relative error at most {QUADRATURE:.0e}."""'
         yield f"    return {value}"
 
 

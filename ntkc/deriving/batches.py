@@ -43,9 +43,9 @@ def whole_batches(network: Network) -> Network:
     """The network whose samples are whole batches, if it normalizes over the batch."""
     if not has_batches(network):
         return network
-    for index, grid in enumerate(network.grids):
-        if grid:
-            raise Underivable(index, "`batch_norm` is derived for networks without positions only", help=SAMPLE_IT)
+    if any(network.grids):
+        joint = next(i for i, node in enumerate(network.nodes) if isinstance(node, JointNode))
+        raise Underivable(joint, "`batch_norm` is derived for networks without positions only", help=SAMPLE_IT)
     nodes = tuple(_with_batch(node) for node in network.nodes)
     return replace(network, nodes=nodes, grids=(BATCH,) * len(nodes), masked=False)
 

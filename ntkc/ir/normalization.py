@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+QUADRATURE = 1e-11
+"""The relative error of the rules that integrate over powers of |v|^2 (`backends.prelude.batches`), at most; measured in
+`tests/test_batch_norm.py`."""
 centred = sp.Function("_centred")
 """The covariance, between the samples of a batch, of values less their means over the batch."""
 

@@ -54,7 +54,8 @@ class Forms:
 
     def demand(self) -> dict[sp.Symbol, str]:
         """In words, of each table between x and x' of values with positions."""
-        words = {FULL: "all pairs of positions", MATCHED: "matching positions"}
+        what = "samples of a batch" if self.batches else "positions"
+        words = {FULL: f"all pairs of {what}", MATCHED: f"matching {what}"}
         return {symbol: words[self.form(symbol)] for symbol, ranks in self.pairs.items() if any(ranks)}
 
     def _declare(self, steps: tuple[Step, ...]) -> None:
