@@ -198,8 +198,9 @@ def _with_tables(program: Program) -> bool:
 def _extra(program: Program) -> dict[str, list[str]]:
     """Hyperparameters that each function reads besides its arguments."""
     maps = {m.name: map_parameters(m.geometry) for m in program.maps if isinstance(m.geometry, MixingMatrix)}
-    for m in (m for m in program.maps if isinstance(m.geometry, Normalization)):
-        maps |= dict.fromkeys((f"{m.name}{kind}" for kind in KINDS), parameters_of(m.geometry, program.definitions))
+    for m in program.maps:
+        if isinstance(m.geometry, Normalization):
+            maps |= dict.fromkeys((f"{m.name}{kind}" for kind in KINDS), parameters_of(m.geometry, program.definitions))
     return {d.name: _parameters(d) for d in program.definitions} | maps
 
 

@@ -20,7 +20,9 @@ def library(
     others of the same name."""
     known: dict[str, str] = {}
     for module in (*first, *PRELUDE, *others):
-        functions = {k: v for k, v in _definitions(module).items() if module in (*first, *PRELUDE) or (k[0] == "_" and k[1].islower())}
+        functions = {
+            k: v for k, v in _definitions(module).items() if module in (*first, *PRELUDE) or (k[0] == "_" and k[1].islower())
+        }
         known |= {name: source for name, source in functions.items() if name not in known}
     known = {name: source for name, source in known.items() if name in entries or name not in ENTRIES}
     reached: set[str] = set()

@@ -19,6 +19,8 @@ def position_maps(program: Program) -> Iterator[str]:
     called |= {c.func.__name__ for o in program.outputs for v in o.values for c in v.atoms(AppliedUndef)}
     for found in program.maps:
         name, geometry = found.name, found.geometry
+        if isinstance(geometry, Normalization):
+            continue
         if f"{name}_present" in called:
             yield from _presence(name, geometry)
         if isinstance(geometry, Window):
@@ -27,7 +29,7 @@ def position_maps(program: Program) -> Iterator[str]:
             yield from _encoding(name, geometry, called)
         elif isinstance(geometry, MixingMatrix):
             yield from _attention(name, geometry)
-        elif not isinstance(geometry, Given | Normalization):  # whose table comes with the sample
+        elif not isinstance(geometry, Given):  # whose table comes with the sample
             yield f"\n\ndef {name}(x, first):"
             yield '    """Along the axes of one side, which start at `first`."""'
             yield f"    return {_one_side(geometry, found.rank)}"

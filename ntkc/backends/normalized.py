@@ -1,8 +1,8 @@
 """Moments of values normalized over the batch, for the reference: in NumPy or mpmath, by another rule than the emitted code's, in
 steps that are halved until nothing changes.
 
-With v the centred values of one channel and q = |v|^2 + B eps, E h(v) q^-k = integral over s of s^(k-1) / Gamma(k) E h(v) exp(-s q);
-under exp(-s |v|^2) the law of v is Gaussian again.
+With v the centred values of one channel and q = |v|^2 + B eps, Gamma(k) E h(v) q^-k is the integral of s^(k-1) E h(v) exp(-s q)
+over s > 0; under exp(-s |v|^2) the law of v is Gaussian again.
 """
 
 from collections.abc import Callable, Sequence
@@ -115,7 +115,7 @@ class Batches:
         omega, root = self._whole if len(rates) == 2 else self._alone
         d = [rate for rate, own in zip(rates, self.own, strict=False) for _ in own]
         if self.number is float:
-            upper = np.linalg.qr(np.concatenate([np.eye(len(d)), np.sqrt(2 * np.array(d))[:, None] * root]), mode="r")
+            upper: Array = np.linalg.qr(np.concatenate([np.eye(len(d)), np.sqrt(2 * np.array(d))[:, None] * root]), mode="r")
             half = np.linalg.solve(upper.T, root.T)
             return half.T @ half, np.exp(-np.sum(np.log(np.abs(np.diag(upper)))))
         with mp.workdps(mp.mp.dps + 40):
@@ -150,11 +150,14 @@ def _variances(first: Array, second: Array) -> tuple[Array, Array]:
     return np.diag(first)[:, None], np.diag(second)[None, :]
 
 
-def normalized(law: Normalization, kind: str, tables: Sequence[Array], same: bool, call: Callable[..., Any], number: Any) -> Array:
-    """A moment by its kind, "", "_tangent" or "_alone"; `call(x, symbols)` is a function of arrays, x a dual's name or a formula."""
+def normalized(
+    law: Normalization, kind: str, tables: Sequence[Array], same: bool, call: Callable[..., Any], number: Any
+) -> Array:
+    """A moment by its kind, "", "_tangent" or "_alone"; `call(x, symbols)` is a function of arrays, x the name of a dual or a
+    formula."""
     *moving, cross, first, second = tables if kind != "_alone" else (tables[0],) * 3
     shifts = tuple(len(own) * call(eps, ())() for own, eps in zip((first, second), law.eps, strict=True))
-    batches = Batches((first, second), centred(cross), shifts, same, number)  # type: ignore[arg-type]
+    batches = Batches((first, second), centred(cross), shifts, same, number)
     if kind == "_alone":
         return batches.mean(call(law.mean, (A,)))
     functions = [call(x, (C, A, B)) for x in (*law.pair, *law.bends)]

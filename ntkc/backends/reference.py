@@ -15,7 +15,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from ntkc.backends import matrices
-from ntkc.backends.exact import agreement, callable_of, gram, number_of, ratio, root_of_gram, windowed
+from ntkc.backends.exact import agreement, callable_of, gram, is_map, number_of, ratio, root_of_gram, stem_of, windowed
 from ntkc.backends.normalized import centred, normalized
 from ntkc.ir.geometry import Given, Pool, Window
 from ntkc.ir.layer import MixingMatrix
@@ -201,7 +201,7 @@ class _Value:
 
     def _named(self, value: sp.Expr, parts: Memory) -> sp.Expr:
         """Outermost maps over positions as names."""
-        if _is_map(value, self.machine.maps):
+        if is_map(value, self.machine.maps):
             return parts.setdefault(value, sp.Dummy())
         return value.func(*(self._named(part, parts) for part in value.args)) if value.args else value
 
@@ -268,12 +268,14 @@ class _Value:
         return np.array(geometry.moments(), dtype=object).astype(self.machine.dtype)[apart]
 
     def _normalized(self, name: str, call: AppliedUndef) -> Any:
-        stem = _stem(name)
+        stem = stem_of(name)
         law, tables = self.machine.maps[stem].geometry, call.args if name.endswith("_alone") else call.args[:-1]
         assert isinstance(law, Normalization)
         arrays = [_Value(self.machine, self.memory, 2).of(table) for table in tables]
         same = call.args[-1] == SAME and bool(self.memory[SAME])
-        return normalized(law, name.removeprefix(stem), arrays, same or name.endswith("_alone"), self.machine.call, self.machine.number)
+        return normalized(
+            law, name.removeprefix(stem), arrays, same or name.endswith("_alone"), self.machine.call, self.machine.number
+        )
 
     def _presence(self, name: str, mask: Any) -> Any:
         """What is present after a map, or the last position that is."""
@@ -297,15 +299,3 @@ class _Value:
             x, tuple(n if size == 1 and k == int(name.endswith("_right")) else size for k, size in enumerate(x.shape))
         )
         return mix.dot(x) if name.endswith("_left") else x.dot(mix.T)
-
-
-def _is_map(expr: sp.Basic, maps: Mapping[str, PositionMap]) -> bool:
-    if not isinstance(expr, AppliedUndef):
-        return False
-    known = ("diagonal", "flat_mean", "matching", "_zeros", "_last_present", "_centred")
-    name = expr.func.__name__
-    return name in known or _stem(name) in maps
-
-
-def _stem(name: str) -> str:
-    return map_name(name).removesuffix("_alone").removesuffix("_tangent")

@@ -65,7 +65,7 @@ class Batches(Nonlinear):
         if joints[0] is None or joints[1] is None:
             alone = p if joints[1] is None else q
             raise Underivable(alone, "this normalized value is correlated with one that is not normalized", help=SAMPLE_IT)
-        u, v = (self._operand(j) for j in joints)
+        u, v = self._operand(joints[0]), self._operand(joints[1])
         name = self._normalization(p, q)
         same = SAME if joints[0] == joints[1] else sp.S.Zero
         rest = self.second(u, v, CROSS), self._centred(joints[0], FIRST), self._centred(joints[1], SECOND), same
@@ -84,8 +84,8 @@ class Batches(Nonlinear):
         (f, i), (g, j) = self._function_of(p), self._function_of(q)
         law = expectation(f, g)
         pair = self._dual(f, g).name, self._dual(slope(f, Z), slope(g, Z)).name
-        eps = tuple(self.network.nodes[k].layer.eps for k in (i, j))  # type: ignore[union-attr]
-        return self._map(Normalization(f, g, pair, bends(law), mean(f, Z), eps), "batch", i)  # type: ignore[arg-type]
+        eps = self.network.nodes[i].layer.eps, self.network.nodes[j].layer.eps  # type: ignore[union-attr]
+        return self._map(Normalization(f, g, pair, bends(law), mean(f, Z), eps), "batch", i)
 
     def _function_of(self, p: int) -> tuple[sp.Expr, int]:
         """The function of a normalized value that a node is, and the normalization."""
@@ -95,7 +95,9 @@ class Batches(Nonlinear):
         if isinstance(node, NonlinearNode) and len(node.symbols) > 1:
             raise Underivable(p, "a function of a normalized value and of others", help=SAMPLE_IT)
         if not is_linear_in_pieces(function):
-            reason = "not a multiple of z on each side of 0, so the deviation that `batch_norm` divides by does not come out of it"
+            reason = (
+                "not a multiple of z on each side of 0, so the deviation that `batch_norm` divides by does not come out of it"
+            )
             help = f"let relu, leaky_relu or abs follow `batch_norm`, or {SAMPLE_IT}"
             raise Underivable(p, f"{str(function).replace(str(Z), 'z')} is {reason}", help=help)
         self.names.derived(function, slope(function, Z))

@@ -23,7 +23,9 @@ class Positions(Masks):
         nodes = [self.network.nodes[i] for i in (p, q)]
         if all(isinstance(n, PositionalNode) for n in nodes) and self._selects_alike(p, q):
             return False
-        apart = any(isinstance(n, PositionalNode | MixingNode) for n in nodes) or any(joint_of(self.network, i) is not None for i in (p, q))
+        apart = any(isinstance(n, PositionalNode | MixingNode) for n in nodes) or any(
+            joint_of(self.network, i) is not None for i in (p, q)
+        )
         return apart and bool(self.sources[p] & self.sources[q])
 
     def _geometry(self, node: PositionalNode) -> Linear:

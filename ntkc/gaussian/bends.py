@@ -1,6 +1,6 @@
 """E f''(u) g(v) of functions whose slope jumps at 0 only, by Price's theorem in the variances (Price 1958):
 
-    d/da E f(u) g(v) = E f''(u) g(v) / 2        (u, v) ~ N(0, [[a, c], [c, b]]).
+d/da E f(u) g(v) = E f''(u) g(v) / 2        (u, v) ~ N(0, [[a, c], [c, b]]).
 """
 
 from functools import cache

@@ -143,8 +143,7 @@ class GivenArray:
 @dataclass(frozen=True, slots=True)
 class PositionMap:
     """What the names `NAME` (a window, both sides at once), `NAME_left` and `NAME_right` (one side) in equations stand for; a
-    mixing matrix has the table of its own coefficients between them, and `NAME_alone` is the mean of sinusoids. Of a normalization
-    over the batch, see there."""
+    mixing matrix has the table of its own coefficients between them, and `NAME_alone` is the mean of sinusoids."""
 
     name: str
     geometry: Geometry | MixingMatrix | Sinusoids | Normalization

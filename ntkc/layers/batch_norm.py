@@ -23,7 +23,11 @@ class BatchNorm(Joint):
     def unclosed_of(self, gaussian: bool, positions: bool) -> str:
         if positions:
             return "each channel is divided by its own random deviation over the batch; `layer_norm` has a closed form"
-        return "" if gaussian else "it is derived for Gaussian values, and none has been mixed by a layer since the last nonlinearity"
+        return (
+            ""
+            if gaussian
+            else "it is derived for Gaussian values, and none has been mixed by a layer since the last nonlinearity"
+        )
 
     def problem(self) -> str:
         return "" if self.eps.is_nonnegative else "`eps` must not be negative; give its `param` a domain, `in [0, inf)`"

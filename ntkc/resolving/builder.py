@@ -223,20 +223,11 @@ class Builder(Needs):
         for symbol in others:
             if rest.has(symbol) or any(self.reads(k) for k in others.values()):
                 self._refuse(symbol, span)
-        parts = self._by_normalization(rest)
+        parts = self.by_normalization(rest)
         if not others and len(parts) == 1:
             return self._nonlinear(rest, self.reads(rest), span)
         nodes = [self._nonlinear(part, self.reads(part), span) for part in parts]
         return self._combine({**{self.symbol(i): sp.S.One for i in nodes}, **others}, span)
-
-    def _by_normalization(self, value: sp.Expr) -> list[sp.Expr]:
-        """What is a function of one normalized value is a part by itself: a rule covers no two."""
-        parts: dict[sp.Symbol | None, sp.Expr] = {}
-        for term in sp.Add.make_args(value):
-            read = self.reads(term)
-            alone = read[0] if len(read) == 1 and self.law(read[0]) is Law.NORMALIZED else None
-            parts[alone] = parts.get(alone, sp.S.Zero) + term
-        return list(parts.values())
 
     def _by_parts(self, value: sp.Expr, symbols: list[sp.Symbol], span: Span) -> int:
         """What acts on each channel acts on each part of a concatenation."""

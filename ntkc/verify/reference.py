@@ -65,7 +65,9 @@ def _of_batches(compilation: Compilation, x: Samples) -> Iterator[Agreement]:
     within, across = (evaluate(compilation.recursion, a, b, 15) for a, b in ((x, x), (x1, x2)))
     alone, diagonal = kernels(compilation, single), diagonals(compilation, single)
     for kind in kinds(compilation):
-        whole, apart = ({(kind, name): v.astype(float) for name, v in getattr(values, kind).items()} for values in (within, across))
+        whole, apart = (
+            {(kind, name): v.astype(float) for name, v in getattr(values, kind).items()} for values in (within, across)
+        )
         for claim, code, exact, tolerance in (
             (f"emitted {kind} of a batch against the reference", kernels(compilation, x), whole, TOLERANCE),
             (f"emitted {kind} between two batches against the reference", kernels(compilation, x1, x2), apart, TOLERANCE),

@@ -36,8 +36,8 @@ def kernels(compilation: Compilation, x1: Samples, x2: Samples | None = None) ->
 
 
 def joint(compilation: Compilation, x: Samples) -> Kernels:
-    """The kernels of samples with themselves where the two sides are computed separately; of the halves of a batch as two batches,
-    in one matrix."""
+    """The kernels of samples with themselves where the two sides are computed separately; of a batch, those of its halves as
+    batches, in one matrix."""
     if not compilation.recursion.batches:
         return kernels(compilation, x, x)
     halves = [tuple(v[rows] for v in x) for rows in (slice(BATCH // 2), slice(BATCH // 2, None))]

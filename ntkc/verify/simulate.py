@@ -116,7 +116,9 @@ def _at(compilation: Compilation, width: int, seed: int) -> _Width:
     analysis = chunk.memory_analysis()
     if analysis is not None and analysis.temp_size_in_bytes > MEMORY:
         raise Exhausted(f"networks of width {width} take more than {MEMORY >> 20} MiB")
-    passes = (samples,) if whole or _drops(compilation.module()) else (samples, samples)  # one pass, since its masks are drawn, or two
+    passes = (
+        (samples,) if whole or _drops(compilation.module()) else (samples, samples)
+    )  # one pass, since its masks are drawn, or two
     known = {key: _entries(v[:SAMPLES, :SAMPLES]) for key, v in kernels(compilation, *passes).items()}
     return _Width(width, known, chunk, jax.random.key(seed + width))
 

@@ -135,10 +135,7 @@ def _normalized_tangent(functions, tangent, table, own1, own2, same, eps1, eps2)
         both += (first @ right).diagonal()[:, None] * ddf_g + (left @ second).diagonal()[None, :] * f_ddg
         return damped * (m * df_dg - powers[0] * one - powers[1] * other + powers[2] * both)
 
-    if same:
-        found = _within(integrand, own1, eps1)
-    else:
-        found = _across(integrand, _centred(table), own1, own2, eps1, eps2)
+    found = _within(integrand, own1, eps1) if same else _across(integrand, _centred(table), own1, own2, eps1, eps2)
     return jnp.where(_spread(own1, eps1) & _spread(own2, eps2), found, jnp.nan)
 
 
