@@ -48,80 +48,87 @@ class Batches:
 
         def parts(first: Array, cross: Array, other: Array) -> dict[tuple[int, int], Array]:
             f_g, df_dg, ddf_g, f_ddg = (f(cross, *_variances(first, other)) for f in functions)
-            toward, back = m.dot(cross.T), cross.T.dot(m)
-            inner = np.trace(toward) * f_g + (first.dot(m).dot(other) + cross.dot(m.T).dot(cross)) * df_dg
-            inner = inner + np.diag(first.dot(toward))[:, None] * ddf_g + np.diag(back.dot(other))[None, :] * f_ddg
-            one = np.diag(toward)[:, None] * ddf_g + m.dot(other) * df_dg
-            other_one = first.dot(m) * df_dg + np.diag(back)[None, :] * f_ddg
-            return {(1, 1): m * df_dg, (1, 3): -one, (3, 1): -other_one, (3, 3): inner}
+            back = np.swapaxes(cross, -1, -2)
+            toward = m @ back
+            inner = (
+                np.trace(toward, axis1=-2, axis2=-1)[..., None, None] * f_g + (first @ m @ other + cross @ m.T @ cross) * df_dg
+            )
+            ends = _variances(first @ toward, back @ m @ other)
+            one, two = _variances(toward, back @ m)
+            first_end = one * ddf_g + m @ other * df_dg
+            second_end = first @ m * df_dg + two * f_ddg
+            return {(1, 1): m * df_dg, (1, 3): -first_end, (3, 1): -second_end, (3, 3): inner + ends[0] * ddf_g + ends[1] * f_ddg}
 
         return self._integral(parts)
 
     def mean(self, mean: Callable[[Array], Array]) -> Array:
         """E f(x) from E f(u)."""
-        n = len(self.own[0])
 
         def total(step: Any) -> Array:
-            return sum(w * (d * mean(np.diag(k))) for (s, w) in self._nodes(0, step, (1,)) for k, d in [self._tilted((s,))])
+            nodes, (weights,) = self._nodes(0, step, (1,))
+            tables, density = self._tilted(None, nodes)
+            return np.sum((weights * density)[:, None] * mean(np.diagonal(tables, axis1=1, axis2=2)), 0)
 
-        return self._refined(total) * self._root(n)
+        return self._refined(total, 1) * self._root(len(self.own[0]))
 
     def _integral(self, parts: Callable[[Array, Array, Array], dict[tuple[int, int], Array]]) -> Array:
         n1, n2 = self.cross.shape
 
         def within(step: Any) -> Array:
-            found = self._number(0)
-            for s, weights in self._nodes(0, step, (2, 4, 6)):
-                table, density = self._tilted((s,))
-                found = found + sum(density * weights[sum(k) // 2 - 1] * v for k, v in parts(table, table, table).items())
-            return found
+            nodes, weights = self._nodes(0, step, (2, 4, 6))
+            tables, density = self._tilted(None, nodes)
+            found = parts(tables, tables, tables).items()
+            return sum(np.sum((density * weights[sum(k) // 2 - 1])[:, None, None] * v, 0) for k, v in found)
 
         def across(step: Any) -> Array:
-            found = self._number(0)
-            for s, first in self._nodes(0, step, (1, 3)):
-                for t, second in self._nodes(1, step, (1, 3)):
-                    table, density = self._tilted((s, t))
-                    blocks = table[:n1, :n1], table[:n1, n1:], table[n1:, n1:]
-                    found = found + sum(density * first[i // 2] * second[j // 2] * v for (i, j), v in parts(*blocks).items())
-            return found
+            total, (nodes, first), (ts, second) = self.number(0), self._nodes(0, step, (1, 3)), self._nodes(1, step, (1, 3))
+            for s, w in zip(nodes, np.transpose(first), strict=True):
+                tables, density = self._tilted(s, ts)
+                for (i, j), v in parts(tables[:, :n1, :n1], tables[:, :n1, n1:], tables[:, n1:, n1:]).items():
+                    total = total + np.sum((density * w[i // 2] * second[j // 2])[:, None, None] * v, 0)
+            return total
 
-        return self._refined(within if self.same else across) * self._root(n1) * self._root(n2)
+        found = self._refined(within, 1) if self.same else self._refined(across, 2)
+        return found * self._root(n1) * self._root(n2)
 
-    def _refined(self, total: Callable[[Any], Array]) -> Array:
-        """Each halving squares the error of the trapezoidal rule (Trefethen and Weideman 2014)."""
-        step = self._number(COARSEST)
-        found, close = total(step), 10.0 ** (-(6 if self.number is float else mp.mp.dps // 2 - 5))
-        for _ in range(5):
+    def _refined(self, total: Callable[[Any], Array], integrals: int) -> Array:
+        """Each halving squares the error of the trapezoidal rule (Trefethen and Weideman 2014), which is relied on for two."""
+        digits, step = 12 if self.number is float else mp.mp.dps - 10, self.number(COARSEST)
+        found, close = total(step), 10.0 ** (-digits if integrals == 1 else -digits / 2)
+        for _ in range(6):
             before, step = found, step / 2
             found = total(step)
             if np.max(np.abs(found - before)) <= close * np.max(np.abs(found)):
                 return found
         raise ArithmeticError("an integral over a batch does not converge: its values vary in too few directions")
 
-    def _nodes(self, side: int, step: Any, powers: tuple[int, ...]) -> list[tuple[Any, tuple[Any, ...] | Any]]:
-        """s, and s^(k/2) / Gamma(k/2) exp(-s B eps) times ds / s for each k of `powers`; bare where there is one."""
+    def _nodes(self, side: int, step: Any, powers: tuple[int, ...]) -> tuple[Array, list[Array]]:
+        """s, and s^(k/2) / Gamma(k/2) exp(-s B eps) times ds / s for each k of `powers`."""
         scale = len(self.own[side]) / (2 * np.trace(self.own[side]))
         exp, sinh, cosh = (np.exp, np.sinh, np.cosh) if self.number is float else (mp.exp, mp.sinh, mp.cosh)
-        count, found = int(REACH / step), []
-        for i in range(-count, count + 1):
-            s = scale * exp(STRETCH * sinh(i * step))
-            rest = step * STRETCH * cosh(i * step) * exp(-s * self.shifts[side])
-            weights = tuple(rest * s ** (self._number(k) / 2) / self._number(mp.gamma(mp.mpf(k) / 2)) for k in powers)
-            found.append((s, weights if len(powers) > 1 else weights[0]))
-        return found
+        at = [i * step for i in range(-int(REACH / step), int(REACH / step) + 1)]
+        s = [scale * exp(STRETCH * sinh(t)) for t in at]
+        rest = [step * STRETCH * cosh(t) * exp(-v * self.shifts[side]) for t, v in zip(at, s, strict=True)]
+        gammas = [self.number(mp.gamma(mp.mpf(k) / 2)) for k in powers]
+        weights = [
+            [r * v ** (self.number(k) / 2) / g for r, v in zip(rest, s, strict=True)] for k, g in zip(powers, gammas, strict=True)
+        ]
+        return np.array(s), [np.array(w) for w in weights]
 
-    def _tilted(self, rates: tuple[Any, ...]) -> tuple[Array, Any]:
-        """The covariance under exp(-s |v|^2 - t |v'|^2), and the expectation of that."""
-        omega, root = self._whole if len(rates) == 2 else self._alone
-        d = [rate for rate, own in zip(rates, self.own, strict=False) for _ in own]
+    def _tilted(self, s: Any, ts: Array) -> tuple[Array, Array]:
+        """For each t, the covariance under exp(-s |v|^2 - t |v'|^2) and the expectation of that; without s, of v alone under t."""
+        omega, root = self._alone if s is None else self._whole
+        n = len(omega)
+        d = np.array([[t] * n if s is None else [s] * len(self.own[0]) + [t] * len(self.own[1]) for t in ts])
         if self.number is float:
-            upper: Array = np.linalg.qr(np.concatenate([np.eye(len(d)), np.sqrt(2 * np.array(d))[:, None] * root]), mode="r")
-            half = np.linalg.solve(upper.T, root.T)
-            return half.T @ half, np.exp(-np.sum(np.log(np.abs(np.diag(upper)))))
+            eye = np.broadcast_to(np.eye(n), (len(ts), n, n))
+            upper: Array = np.linalg.qr(np.concatenate([eye, np.sqrt(2 * d)[:, :, None] * root], 1), mode="r")
+            half = np.linalg.solve(np.swapaxes(upper, 1, 2), np.broadcast_to(root.T, eye.shape))
+            return np.swapaxes(half, 1, 2) @ half, np.exp(-np.sum(np.log(np.abs(np.diagonal(upper, axis1=1, axis2=2))), 1))
         with mp.workdps(mp.mp.dps + 40):
-            inner = mp.eye(len(d)) + 2 * mp.matrix(omega.tolist()) * mp.diag(d)
-            table = mp.inverse(inner) * mp.matrix(omega.tolist())
-            return np.array(table.tolist(), dtype=object), 1 / mp.sqrt(mp.det(inner))
+            inner = [mp.eye(n) + 2 * mp.matrix(omega.tolist()) * mp.diag(list(row)) for row in d]
+            tables = [(mp.inverse(v) * mp.matrix(omega.tolist())).tolist() for v in inner]
+            return np.array(tables, dtype=object), np.array([1 / mp.sqrt(mp.det(v)) for v in inner])
 
     @cached_property
     def _alone(self) -> tuple[Array, Array]:
@@ -139,15 +146,13 @@ class Batches:
         values, vectors = np.linalg.eigh(omega)
         return vectors * np.sqrt(np.where(values > len(values) * 2e-16 * values[-1], values, 0))
 
-    def _number(self, value: Any) -> Any:
-        return self.number(value)
-
     def _root(self, value: int) -> Any:
         return np.sqrt(value) if self.number is float else mp.sqrt(value)
 
 
 def _variances(first: Array, second: Array) -> tuple[Array, Array]:
-    return np.diag(first)[:, None], np.diag(second)[None, :]
+    """Diagonals, along rows and along columns."""
+    return np.diagonal(first, axis1=-2, axis2=-1)[..., :, None], np.diagonal(second, axis1=-2, axis2=-1)[..., None, :]
 
 
 def normalized(

@@ -37,28 +37,49 @@ def _centred(k):
 
 
 def _root(omega):
-    """R with R R^T = omega, without what is no more than rounding."""
+    """R with R R^T = omega."""
     values, vectors = jnp.linalg.eigh(lax.stop_gradient(omega))
-    least = values.shape[0] * jnp.finfo(values.dtype).eps * values[-1]
-    return vectors * jnp.sqrt(jnp.where(values > least, values, 0))
+    return vectors * jnp.sqrt(_resolved(values))
+
+
+def _resolved(values):
+    """Eigenvalues in ascending order, 0 where they are rounding."""
+    return jnp.where(values > values.shape[0] * jnp.finfo(values.dtype).eps * values[-1], values, 0)
 
 
 @jax.custom_jvp
-def _tilt(omega, root, d):
-    """N(0, omega) times exp(-sum_i d_i v_i^2) is exp(logarithm) N(0, table): (table, logarithm)."""
-    lower = jnp.linalg.cholesky(jnp.eye(root.shape[1]) + 2 * (root.T * d) @ root)
+def _tilted(omega, root, first, ts):
+    """The tables P and logarithms L such that N(0, omega) times exp(-sum_i d_i v_i^2) is exp(L) N(0, P), where d is `first` and
+    then t for the rest, for each t."""
+    n, size = first.shape[0], omega.shape[0]
+    lower = jnp.linalg.cholesky(jnp.eye(size) + 2 * (root[:n].T * first) @ root[:n])
     half = lax.linalg.triangular_solve(lower, root.T, left_side=True, lower=True)
-    return half.T @ half, -jnp.sum(jnp.log(jnp.diagonal(lower)))
+    table, logarithm = half.T @ half, -jnp.sum(jnp.log(jnp.diagonal(lower)))
+    values, vectors = jnp.linalg.eigh(table[n:, n:])
+    values, turned = _resolved(values), table[:n, n:] @ vectors
+
+    def one(t):
+        share = 1 / (1 + 2 * t * values)
+        cross = (turned * share) @ vectors.T
+        blocks = [[table[:n, :n] - 2 * t * (turned * share) @ turned.T, cross], [cross.T, (vectors * (values * share)) @ vectors.T]]
+        return jnp.block(blocks), logarithm - jnp.sum(jnp.log1p(2 * t * values)) / 2
+
+    return jax.vmap(one)(ts)
 
 
-def _tilt_jvp(primals, tangents):
-    (omega, root, d), moved = primals, tangents[0]
-    table, logarithm = _tilt(omega, root, d)
-    apart = jnp.eye(d.shape[0]) - 2 * table * d
-    return (table, logarithm), (apart @ moved @ apart.T, -jnp.sum(d[:, None] * apart * moved.T))
+def _tilted_jvp(primals, tangents):
+    (omega, root, first, ts), moved = primals, tangents[0]
+    tables, logarithms = _tilted(omega, root, first, ts)
+
+    def one(table, t):
+        d = jnp.concatenate([first, jnp.full(omega.shape[0] - first.shape[0], t)])
+        apart = jnp.eye(d.shape[0]) - 2 * table * d
+        return apart @ moved @ apart.T, -jnp.sum(d[:, None] * apart * moved.T)
+
+    return (tables, logarithms), jax.vmap(one)(tables, ts)
 
 
-_tilt.defjvp(_tilt_jvp)
+_tilted.defjvp(_tilted_jvp)
 
 
 def _pairwise(f, blocks):
@@ -72,15 +93,14 @@ def _within(integrand, own, eps):
     that it hardly exceeds."""
     n, unit = own.shape[0], _unit(own)
     omega, (s, w) = own / unit, _laplace(*_FINE)
-    root = _root(omega)
+    tables, logarithms = _tilted(omega, _root(omega), jnp.zeros(0), s)
 
     def one(node):
-        at, weight = node
-        table, logarithm = _tilt(omega, root, jnp.full(n, at))
+        table, logarithm, at, weight = node
         damped = weight * jnp.exp(logarithm - at * n * eps / unit)
         return integrand((table, table, table), damped, (at, at, at * at / 2))
 
-    return n * jnp.sum(lax.map(one, (s, w), batch_size=16), 0)
+    return n * jnp.sum(lax.map(one, (tables, logarithms, s, w), batch_size=16), 0)
 
 
 def _across(integrand, table, own1, own2, eps1, eps2):
@@ -91,13 +111,15 @@ def _across(integrand, table, own1, own2, eps1, eps2):
     root, (nodes, weights) = _root(omega), _laplace(*_COARSE)
     weights = weights / jnp.sqrt(math.pi * nodes)
 
-    def one(s, v, t, w):
-        tilted, logarithm = _tilt(omega, root, jnp.concatenate([jnp.full(n1, s), jnp.full(n2, t)]))
-        damped = v * w * jnp.exp(logarithm - s * n1 * eps1 / unit1 - t * n2 * eps2 / unit2)
-        return integrand((tilted[:n1, :n1], tilted[:n1, n1:], tilted[n1:, n1:]), damped, (2 * t, 2 * s, 4 * s * t))
-
     def row(node):
-        return jnp.sum(jax.vmap(one, (0, 0, None, None))(nodes, weights, *node), 0)
+        s, v = node
+        tables, logarithms = _tilted(omega, root, jnp.full(n1, s), nodes)
+
+        def one(table, logarithm, t, w):
+            damped = v * w * jnp.exp(logarithm - s * n1 * eps1 / unit1 - t * n2 * eps2 / unit2)
+            return integrand((table[:n1, :n1], table[:n1, n1:], table[n1:, n1:]), damped, (2 * t, 2 * s, 4 * s * t))
+
+        return jnp.sum(jax.vmap(one)(tables, logarithms, nodes, weights), 0)
 
     return math.sqrt(n1 * n2) * jnp.sum(lax.map(row, (nodes, weights)), 0)
 
@@ -143,14 +165,9 @@ def _normalized_mean(mean, own, eps):
     """E f(x) of a normalized x, from E f of one value."""
     n, unit = own.shape[0], _unit(own)
     omega, (s, w) = own / unit, _laplace(*_FINE)
-    root = _root(omega)
-
-    def one(node):
-        at, weight = node
-        table, logarithm = _tilt(omega, root, jnp.full(n, at))
-        return weight / jnp.sqrt(math.pi * at) * jnp.exp(logarithm - at * n * eps / unit) * mean(jnp.diagonal(table))
-
-    return math.sqrt(n) * jnp.sum(lax.map(one, (s, w), batch_size=16), 0)
+    tables, logarithms = _tilted(omega, _root(omega), jnp.zeros(0), s)
+    damped = w / jnp.sqrt(math.pi * s) * jnp.exp(logarithms - s * n * eps / unit)
+    return math.sqrt(n) * jnp.sum(damped[:, None] * mean(jnp.diagonal(tables, axis1=1, axis2=2)), 0)
 
 
 def _spread(own, eps):
