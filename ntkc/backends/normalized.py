@@ -116,9 +116,9 @@ class Batches:
         return np.array(s), [np.array(w) for w in weights]
 
     def _tilted(self, s: Any, ts: Array) -> tuple[Array, Array]:
-        """For each t, the covariance under exp(-s |v|^2 - t |v'|^2) and the expectation of that; without s, of v alone under t."""
-        omega, root = self._alone if s is None else self._whole
-        n = len(omega)
+        """For each t, the covariance under exp(-s |v|^2 - t |v'|^2) and its expectation; without s, of v alone under t."""
+        root = self._alone if s is None else self._whole
+        n = len(root)
         d = np.array([[t] * n if s is None else [s] * len(self.own[0]) + [t] * len(self.own[1]) for t in ts])
         if self.number is float:
             eye = np.broadcast_to(np.eye(n), (len(ts), n, n))
@@ -126,25 +126,28 @@ class Batches:
             half = np.linalg.solve(np.swapaxes(upper, 1, 2), np.broadcast_to(root.T, eye.shape))
             return np.swapaxes(half, 1, 2) @ half, np.exp(-np.sum(np.log(np.abs(np.diagonal(upper, axis1=1, axis2=2))), 1))
         with mp.workdps(mp.mp.dps + 40):
-            inner = [mp.eye(n) + 2 * mp.matrix(omega.tolist()) * mp.diag(list(row)) for row in d]
-            tables = [(mp.inverse(v) * mp.matrix(omega.tolist())).tolist() for v in inner]
+            r = mp.matrix(root.tolist())
+            inner = [mp.eye(n) + 2 * r.T * mp.diag(list(row)) * r for row in d]
+            tables = [(r * mp.inverse(v) * r.T).tolist() for v in inner]
             return np.array(tables, dtype=object), np.array([1 / mp.sqrt(mp.det(v)) for v in inner])
 
     @cached_property
-    def _alone(self) -> tuple[Array, Array]:
-        return self.own[0], self._factor(self.own[0])
+    def _alone(self) -> Array:
+        return self._factor(self.own[0])
 
     @cached_property
-    def _whole(self) -> tuple[Array, Array]:
-        omega = np.block([[self.own[0], self.cross], [self.cross.T, self.own[1]]])
-        return omega, self._factor(omega)
+    def _whole(self) -> Array:
+        return self._factor(np.block([[self.own[0], self.cross], [self.cross.T, self.own[1]]]))
 
     def _factor(self, omega: Array) -> Array:
-        """R with R R^T = omega; not needed where there are digits to spare."""
-        if self.number is not float:
-            return omega
-        values, vectors = np.linalg.eigh(omega)
-        return vectors * np.sqrt(np.where(values > len(values) * 2e-16 * values[-1], values, 0))
+        """R with R R^T = omega, without what is rounding."""
+        if self.number is float:
+            values, vectors = np.linalg.eigh(omega)
+            return vectors * np.sqrt(np.where(values > len(values) * 2e-16 * values[-1], values, 0))
+        found = mp.eigsy(mp.matrix(omega.tolist()))
+        least = max(found[0]) * mp.mpf(10) ** (5 - mp.mp.dps)
+        roots = [mp.sqrt(v) if v > least else mp.mpf(0) for v in found[0]]
+        return np.array((found[1] * mp.diag(roots)).tolist(), dtype=object)
 
     def _root(self, value: int) -> Any:
         return np.sqrt(value) if self.number is float else mp.sqrt(value)

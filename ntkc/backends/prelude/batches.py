@@ -61,7 +61,10 @@ def _tilted(omega, root, first, ts):
     def one(t):
         share = 1 / (1 + 2 * t * values)
         cross = (turned * share) @ vectors.T
-        blocks = [[table[:n, :n] - 2 * t * (turned * share) @ turned.T, cross], [cross.T, (vectors * (values * share)) @ vectors.T]]
+        blocks = [
+            [table[:n, :n] - 2 * t * (turned * share) @ turned.T, cross],
+            [cross.T, (vectors * (values * share)) @ vectors.T],
+        ]
         return jnp.block(blocks), logarithm - jnp.sum(jnp.log1p(2 * t * values)) / 2
 
     return jax.vmap(one)(ts)
