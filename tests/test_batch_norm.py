@@ -31,7 +31,10 @@ DEEP = (
 OTHERS = {
     "residual": "h = dense(x)\nrepeat 2 { h = h + dense(relu(batch_norm(h))) }\noutput h |> batch_norm |> abs |> dense",
     "two_branches": "u = x |> dense |> batch_norm |> relu\nv = x |> dense |> batch_norm |> abs\noutput dense(relu(dense(u + v)))",
-    "one_matrix": "layer W = dense(b_std=0.2)\nv = W(dense(relu(dense(x))))\noutput relu(batch_norm(W(dense(x)))) - abs(batch_norm(v)) |> dense",
+    "one_matrix": (
+        "layer W = dense(b_std=0.2)\nv = W(dense(relu(dense(x))))\n"
+        "output relu(batch_norm(W(dense(x)))) - abs(batch_norm(v)) |> dense"
+    ),
     "dropout": "output x |> dense |> batch_norm |> relu |> dropout(keep=0.8) |> layer_norm |> dense |> batch_norm |> dense",
 }
 
@@ -99,7 +102,7 @@ def _relu(c: Any, a: Any, b: Any) -> Any:
 
 @pytest.mark.parametrize("body", [SIMPLE, DEEP], ids=["simple", "deep"])
 def test_reference(body: str) -> None:
-    """Also where the values of the first layer vary in three directions only, which is the least, and between the batches of one."""
+    """Where the values of the first layer vary in three directions only, which is the least."""
     compilation, x, y = _compile(body), _draw(6, 3), _draw(4, 3, seed=1)
     rows = [x]
     for arguments, exact in (
@@ -246,4 +249,4 @@ def test_few_samples_have_an_nngp() -> None:
 def test_shown() -> None:
     found = text(_compile(DEEP).recursion)
     assert "batch1 = E f(y) f(y') of values y normalized over the batch, f(z) = -s*Max(0, -z) + Max(0, z)" in found
-    assert "eps = e; integrals by quadrature, relative error <= 1e-11" in found
+    assert "eps = param_e; integrals by quadrature, relative error <= 1e-11" in found
