@@ -7,13 +7,14 @@ from typing import Any
 import mpmath as mp
 import numpy as np
 import sympy as sp
+from sympy.core.function import AppliedUndef
 
 from ntkc.gaussian.hermite import coefficients, projected, quadrature
 from ntkc.gaussian.kinks import Damped
 from ntkc.gaussian.moments import A, B, C
 from ntkc.gaussian.price import Expectation
 from ntkc.gaussian.series import Series
-from ntkc.ir.recursion import Dual
+from ntkc.ir.recursion import Dual, PositionMap, map_name
 
 
 def windowed(x: Any, taps: list[list[int | None]]) -> Any:
@@ -102,3 +103,22 @@ def _damped_pair(p: Damped, q: Damped, c: float, a: float, b: float) -> float:
 def ratio(x: Any, y: Any) -> Any:
     """The intrinsic of this name."""
     return x / y if y else 0 * x
+
+
+def root_of_gram(c: Any, a: Any, b: Any) -> Any:
+    """The intrinsic `gram_root`, of numbers of mpmath or of arrays."""
+    return mp.sqrt(max(a * b - c**2, 0)) if isinstance(a, mp.mpf) else np.sqrt(np.maximum(a * b - c * c, 0))
+
+
+def is_map(expr: sp.Basic, maps: Mapping[str, PositionMap]) -> bool:
+    """Whether an expression is a map over positions, applied."""
+    if not isinstance(expr, AppliedUndef):
+        return False
+    known = ("diagonal", "flat_mean", "matching", "_zeros", "_last_present", "_centred")
+    name = expr.func.__name__
+    return name in known or stem_of(name) in maps
+
+
+def stem_of(name: str) -> str:
+    """The name of a map."""
+    return map_name(name).removesuffix("_alone").removesuffix("_tangent")

@@ -11,6 +11,8 @@ from ntkc.backends.finite import forward
 from ntkc.backends.instructions import block, text_of, unpack
 from ntkc.backends.library import library
 from ntkc.backends.maps import map_parameters, position_maps
+from ntkc.backends.normalizations import KINDS, normalization, parameters_of
+from ntkc.backends.prelude import batches
 from ntkc.backends.printer import text
 from ntkc.backends.tidy import rows, tidy
 from ntkc.gaussian.bounds import VARIANCES
@@ -19,8 +21,10 @@ from ntkc.gaussian.series import Series
 from ntkc.gaussian.terms import Z
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.network import InputNode, Network
+from ntkc.ir.normalization import Normalization
 from ntkc.ir.program import Curve, Definition, Program
 from ntkc.ir.recursion import Data, given_symbol, of_self
+from ntkc.lowering.prune import calls
 
 IMPORTS = """import math
 from functools import partial
@@ -35,9 +39,10 @@ from jax.custom_derivatives import SymbolicZero
 
 def emit(program: Program) -> str:
     """The text of the module."""
-    parts = (_constants, position_maps, _definitions, _sample, _pair)
+    parts = (_constants, position_maps, _normalizations, _definitions, _sample, _pair)
     own = "\n".join([*(line for part in parts for line in part(program)), *forward(program.network), ""])
-    return tidy("\n".join([_docstring(program), IMPORTS, own]) + library(own, _layer_modules(program.network)))
+    first = (batches,) if program.batches else ()
+    return tidy("\n".join([_docstring(program), IMPORTS, own]) + library(own, _layer_modules(program.network), first=first))
 
 
 def emit_finite(network: Network) -> str:
@@ -94,6 +99,7 @@ def _constants(program: Program) -> Iterator[str]:
     found = program.collapse
     yield f"COLLAPSE = {(found.degree, found.depth, found.terms) if found else None!r}  # degree, depth, terms of the series"
     evaluate = "(_by_pairs, _own_by_pairs)" if program.layout == "pairs" else "(_by_tiles, _own)"
+    evaluate = "(_by_batches, _own_by_batches)" if program.batches else evaluate
     yield f"EVALUATE = lambda: {evaluate}  # between samples, and of each sample with itself"
     if program.layout == "pairs":
         yield f"TABLES = {program.tables}  # whether a sample's moments need it between all pairs of its positions"
@@ -113,6 +119,13 @@ def _inputs(inputs: tuple[InputNode, ...]) -> Iterator[str]:
 
 def _end(value: sp.Expr) -> str:
     return "-math.inf" if value == -sp.oo else "math.inf" if value == sp.oo else repr(float(value))
+
+
+def _normalizations(program: Program) -> Iterator[str]:
+    called = {c.func.__name__ for i in (*program.sample, *program.pair) for c in calls(i)}
+    for m in program.maps:
+        if isinstance(m.geometry, Normalization):
+            yield from normalization(m.name, m.geometry, called, _extra(program))
 
 
 def _definitions(program: Program) -> Iterator[str]:
@@ -187,6 +200,9 @@ def _with_tables(program: Program) -> bool:
 def _extra(program: Program) -> dict[str, list[str]]:
     """Hyperparameters that each function reads besides its arguments."""
     maps = {m.name: map_parameters(m.geometry) for m in program.maps if isinstance(m.geometry, MixingMatrix)}
+    for m in program.maps:
+        if isinstance(m.geometry, Normalization):
+            maps |= dict.fromkeys((f"{m.name}{kind}" for kind in KINDS), parameters_of(m.geometry, program.definitions))
     return {d.name: _parameters(d) for d in program.definitions} | maps
 
 
@@ -208,7 +224,7 @@ def _pair(program: Program) -> Iterator[str]:
     yield from block(program.pair, "    ", extra, program.exports, "", program.layout)
     for kind in ("nngp", "ntk"):
         values = ((o.name, getattr(o, kind)) for o in program.outputs)
-        trailing = 0 if program.layout == "pairs" else 2
+        trailing = 0 if program.layout == "pairs" and not program.batches else 2
         entries = (
             f'"{name}": _full({text_of(value, extra)}, {starts[0]}, {trailing})' for name, value in values if value is not None
         )

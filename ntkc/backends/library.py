@@ -13,11 +13,16 @@ WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 ENTRIES = ("kernel", "nngp", "ntk", "diagonal")
 
 
-def library(text: str, others: tuple[ModuleType, ...] = (), entries: tuple[str, ...] = ENTRIES) -> str:
-    """The definitions that `text` and the entries reach, in the order of the files they come from."""
+def library(
+    text: str, others: tuple[ModuleType, ...] = (), entries: tuple[str, ...] = ENTRIES, first: tuple[ModuleType, ...] = ()
+) -> str:
+    """The definitions that `text` and the entries reach, in the order of the files they come from; those of `first` stand for
+    others of the same name."""
     known: dict[str, str] = {}
-    for module in (*PRELUDE, *others):
-        functions = {k: v for k, v in _definitions(module).items() if module in PRELUDE or (k[0] == "_" and k[1].islower())}
+    for module in (*first, *PRELUDE, *others):
+        functions = {
+            k: v for k, v in _definitions(module).items() if module in (*first, *PRELUDE) or (k[0] == "_" and k[1].islower())
+        }
         known |= {name: source for name, source in functions.items() if name not in known}
     known = {name: source for name, source in known.items() if name in entries or name not in ENTRIES}
     reached: set[str] = set()

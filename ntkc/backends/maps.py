@@ -7,6 +7,7 @@ from sympy.core.function import AppliedUndef
 from ntkc.backends.printer import text
 from ntkc.ir.geometry import Axis, Geometry, Given, GlobalPool, Linear, Matrix, Pool, Select, Shift, Start, Window
 from ntkc.ir.layer import MixingMatrix
+from ntkc.ir.normalization import Normalization
 from ntkc.ir.program import Program
 from ntkc.ir.sinusoids import Sinusoids
 from ntkc.lowering.prune import calls
@@ -18,6 +19,8 @@ def position_maps(program: Program) -> Iterator[str]:
     called |= {c.func.__name__ for o in program.outputs for v in o.values for c in v.atoms(AppliedUndef)}
     for found in program.maps:
         name, geometry = found.name, found.geometry
+        if isinstance(geometry, Normalization):
+            continue
         if f"{name}_present" in called:
             yield from _presence(name, geometry)
         if isinstance(geometry, Window):

@@ -15,9 +15,11 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from ntkc.backends import matrices
-from ntkc.backends.exact import agreement, callable_of, gram, number_of, ratio, windowed
+from ntkc.backends.exact import agreement, callable_of, gram, is_map, number_of, ratio, root_of_gram, stem_of, windowed
+from ntkc.backends.normalized import centred, normalized
 from ntkc.ir.geometry import Given, Pool, Window
 from ntkc.ir.layer import MixingMatrix
+from ntkc.ir.normalization import Normalization
 from ntkc.ir.recursion import (
     SAME,
     Equation,
@@ -37,7 +39,7 @@ Memory: TypeAlias = dict[sp.Basic, Any]
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """Kernels of one pair of samples, by output."""
+    """Kernels of one pair of samples, by output; tables for a pair of batches."""
 
     nngp: dict[str, Any]
     ntk: dict[str, Any]
@@ -83,6 +85,7 @@ class _Machine:
         }
         self.calls = {dual.name: callable_of(dual, self.given, self.dtype) for dual in recursion.duals}
         self.calls["ratio"] = np.vectorize(ratio, otypes=[self.dtype])
+        self.calls["gram_root"] = root_of_gram
         self._compiled: dict[sp.Expr, Any] = {}
         self._matrices: dict[str, Any] = {}
         self.alone = tuple({**self.given, SAME: number(1), **self._starts(x, x)} for x in (x1, x2))
@@ -119,7 +122,8 @@ class _Machine:
                 self._store(s.result, s.pair[3], self._everywhere(s.symbol, s.pair[3]))
 
     def output(self, value: sp.Expr) -> Any:
-        return +_Value(self, self.between, 2).of(value).flat[0]
+        found = _Value(self, self.between, 2).of(value)
+        return +found if self.recursion.batches else +found.flat[0]
 
     def _everywhere(self, value: sp.Expr, side: str) -> tuple[Any, ...]:
         """Of x and of x', or between them."""
@@ -151,6 +155,14 @@ class _Machine:
             else:
                 self._compiled[expr] = np.frompyfunc(sp.lambdify(symbols, expr, [self.calls, "mpmath"]), len(symbols), 1)
         return self._compiled[expr]
+
+    def call(self, function: str | sp.Expr, symbols: tuple[sp.Symbol, ...]) -> Any:
+        """A dual by its name, or a formula, as a function of arrays."""
+        if isinstance(function, str):
+            return self.calls[function]
+        free = sorted(function.free_symbols - set(symbols), key=str)
+        compiled = self.scalar(function, [*symbols, *free])
+        return lambda *values: compiled(*values, *(self.given[s] for s in free))
 
     def map(self, name: str) -> Any:
         """Taps or a matrix."""
@@ -190,7 +202,7 @@ class _Value:
 
     def _named(self, value: sp.Expr, parts: Memory) -> sp.Expr:
         """Outermost maps over positions as names."""
-        if _is_map(value, self.machine.maps):
+        if is_map(value, self.machine.maps):
             return parts.setdefault(value, sp.Dummy())
         return value.func(*(self._named(part, parts) for part in value.args)) if value.args else value
 
@@ -207,6 +219,10 @@ class _Value:
         name = call.func.__name__
         if name.startswith("encoding"):
             return self._encoding(name)
+        if name == "_centred":
+            return centred(_Value(self.machine, self.memory, 2).of(call.args[0]))
+        if name.startswith("batch"):
+            return self._normalized(name, call)
         arrays = {str(s): np.ndim(self.memory.get(s, 0)) for s in call.free_symbols}
         if self.axes == 2 and name != "_zeros" and set(arrays.values()) == {1}:  # of one sample alone
             moment = _Value(self.machine, self.memory, 1).of(call)
@@ -252,6 +268,16 @@ class _Value:
         apart = abs(np.arange(geometry.rows)[:, None] - np.arange(geometry.columns))
         return np.array(geometry.moments(), dtype=object).astype(self.machine.dtype)[apart]
 
+    def _normalized(self, name: str, call: AppliedUndef) -> Any:
+        stem = stem_of(name)
+        law, tables = self.machine.maps[stem].geometry, call.args if name.endswith("_alone") else call.args[:-1]
+        assert isinstance(law, Normalization)
+        arrays = [_Value(self.machine, self.memory, 2).of(table) for table in tables]
+        same = call.args[-1] == SAME and bool(self.memory[SAME])
+        return normalized(
+            law, name.removeprefix(stem), arrays, same or name.endswith("_alone"), self.machine.call, self.machine.number
+        )
+
     def _presence(self, name: str, mask: Any) -> Any:
         """What is present after a map, or the last position that is."""
         if name == "_last_present":
@@ -274,11 +300,3 @@ class _Value:
             x, tuple(n if size == 1 and k == int(name.endswith("_right")) else size for k, size in enumerate(x.shape))
         )
         return mix.dot(x) if name.endswith("_left") else x.dot(mix.T)
-
-
-def _is_map(expr: sp.Basic, maps: Mapping[str, PositionMap]) -> bool:
-    if not isinstance(expr, AppliedUndef):
-        return False
-    known = ("diagonal", "flat_mean", "matching", "_zeros", "_last_present")
-    name = expr.func.__name__
-    return name in known or map_name(name).removesuffix("_alone") in maps

@@ -24,6 +24,11 @@ class Statement:
     def loops(self) -> list[dict[str, Any]]:
         return self.data["loops"]  # type: ignore[no-any-return]
 
+    @property
+    def batches(self) -> bool:
+        """Whether positions are the samples of a batch, over which outputs are not averaged."""
+        return any(node["class"] == "JointNode" for node in self.nodes)
+
     def kind(self, i: int) -> str:
         return str(self.nodes[i]["class"])
 

@@ -10,7 +10,8 @@ from ntkc.deriving.sources import Sources, sources
 from ntkc.gaussian.names import Names
 from ntkc.ir.geometry import Geometry, Grid
 from ntkc.ir.layer import MixingMatrix
-from ntkc.ir.network import InputNode, Law, MixingNode, Network, PositionalNode
+from ntkc.ir.network import InputNode, JointNode, Law, MixingNode, Network, PositionalNode
+from ntkc.ir.normalization import Normalization
 from ntkc.ir.recursion import Data, Dual, Equation, State
 from ntkc.ir.sinusoids import Sinusoids
 
@@ -50,12 +51,12 @@ class Memory(ABC):
         self.data: dict[tuple[int, int], Data] = {}
         self._memo: dict[Key, sp.Expr] = {}
         self._labels: dict[str, Key] = {}
-        self.maps: dict[tuple[Geometry | MixingMatrix | Sinusoids, Grid], str] = {}
+        self.maps: dict[tuple[Geometry | MixingMatrix | Sinusoids | Normalization, Grid], str] = {}
         self.slow: set[int] = set()
         """Scans with moments between different steps of what is carried and what is not."""
         self._splits: dict[sp.Expr, tuple[sp.Expr, sp.Expr]] = {}
 
-    def _map(self, geometry: Geometry | MixingMatrix | Sinusoids, stem: str, operand: int) -> str:
+    def _map(self, geometry: Geometry | MixingMatrix | Sinusoids | Normalization, stem: str, operand: int) -> str:
         """The name of a map over positions."""
         return self.maps.setdefault((geometry, self.network.grids[operand]), f"{stem}{len(self.maps)}")
 
@@ -117,7 +118,7 @@ class Memory(ABC):
 
     def has_own(self, p: int) -> bool:
         """Whether E p^2 of x alone is known or cheap: it is not where it takes a table over pairs of positions."""
-        mixes = any(isinstance(n, PositionalNode | MixingNode) for n in self.network.nodes)
+        mixes = any(isinstance(n, PositionalNode | MixingNode | JointNode) for n in self.network.nodes)
         return ("S", p, p, FIRST) in self._memo or not mixes
 
     def _record(self, key: Key, value: sp.Expr, rule: str, premises: tuple[str, ...]) -> sp.Expr:

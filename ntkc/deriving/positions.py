@@ -2,6 +2,7 @@
 
 import sympy as sp
 
+from ntkc.deriving.batches import joint_of
 from ntkc.deriving.masks import Masks
 from ntkc.deriving.memory import CROSS, FIRST, SECOND, Finding, Underivable, ends
 from ntkc.ir.geometry import Geometry, Given, GlobalPool, Linear, Pool, Select, Start
@@ -22,7 +23,10 @@ class Positions(Masks):
         nodes = [self.network.nodes[i] for i in (p, q)]
         if all(isinstance(n, PositionalNode) for n in nodes) and self._selects_alike(p, q):
             return False
-        return any(isinstance(n, PositionalNode | MixingNode) for n in nodes) and bool(self.sources[p] & self.sources[q])
+        apart = any(isinstance(n, PositionalNode | MixingNode) for n in nodes) or any(
+            joint_of(self.network, i) is not None for i in (p, q)
+        )
+        return apart and bool(self.sources[p] & self.sources[q])
 
     def _geometry(self, node: PositionalNode) -> Linear:
         return node.layer.geometry(self.network.grids[node.operand])

@@ -6,9 +6,9 @@ named equation with its rule and premises.
 
 import sympy as sp
 
+from ntkc.deriving.batches import Batches, joint_of
 from ntkc.deriving.loops import Loops
 from ntkc.deriving.memory import CROSS, Finding, Underivable, ends, tied
-from ntkc.deriving.nonlinear import Nonlinear
 from ntkc.gaussian.product import Monomial, monomials
 from ntkc.gaussian.slope import Discontinuous
 from ntkc.gaussian.terms import NotClosed
@@ -28,7 +28,7 @@ from ntkc.ir.network import (
 from ntkc.ir.recursion import own
 
 
-class Rules(Loops, Nonlinear):
+class Rules(Loops, Batches):
     """Which rule applies to a pair of nodes."""
 
     def _recall(self, kind: str, p: int, q: int, side: str) -> sp.Expr:
@@ -86,6 +86,8 @@ class Rules(Loops, Nonlinear):
                 return layer.moment(self._mixed(p, q, self.second(x, y, side))), layer.name, (tied(p, q),)
             case VectorNode(layer=layer), VectorNode():
                 return self._vector(p, q, layer.variance(), side), layer.name, (tied(p, q),)
+        if (normalized := self._normalized(p, q, tangent=False)) is not None:
+            return normalized
         self._refuse_history(p, q)
         return self._expected(p, q, side), "Gaussian expectation", ("its arguments are jointly Gaussian (F1)",)
 
@@ -105,6 +107,8 @@ class Rules(Loops, Nonlinear):
                 return layer.tangent(*moments), layer.name, (tied(p, q),)
             case VectorNode(layer=layer), VectorNode():
                 return self._vector(p, q, layer.tangent(), CROSS), layer.name, (tied(p, q),)
+        if (normalized := self._normalized(p, q, tangent=True)) is not None:
+            return normalized
         self._refuse_history(p, q)
         return self._chained(p, q), "chain rule (F2)", ("gradient independence: the readout is fresh",)
 
@@ -146,6 +150,8 @@ class Rules(Loops, Nonlinear):
         return None
 
     def _mean(self, p: int, side: str) -> Finding:
+        if joint_of(self.network, p) is not None:
+            return self._normalized_mean(p, side)
         match self.network.nodes[p]:
             case ItemNode(operand=h):
                 return self.mean(h, side), "scan", ()

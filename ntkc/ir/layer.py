@@ -230,12 +230,16 @@ class Vector(Layer):
 
 @dataclass(frozen=True)
 class Joint(Layer):
-    """A function of all samples and positions of one channel, the same for every channel. Nothing is derived of it: the sampled
-    limit hands it slices as channels."""
+    """A function of all samples and positions of one channel, the same for every channel. The sampled limit hands it slices as
+    channels."""
 
     needs_positions: ClassVar[bool] = False
     least: ClassVar[int] = 1
     """How many values of a channel it must see, or the tangent kernel is infinite."""
+
+    def unclosed_of(self, gaussian: bool, positions: bool) -> str:
+        """Why nothing can be derived of it for a value that is Gaussian, or not, and has positions, or not; or nothing."""
+        return ""
 
     @abstractmethod
     def sample(self) -> Sample:

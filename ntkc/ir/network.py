@@ -23,6 +23,7 @@ class Law(Enum):
     TOKENS = "tokens"
     GAUSSIAN = "Gaussian"
     FUNCTION = "a function of Gaussian values"
+    NORMALIZED = "a Gaussian value normalized over the batch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class PositionalNode:
 
 @dataclass(frozen=True, slots=True)
 class JointNode:
-    """A function of all samples and positions of each channel; only the sampled limit has a rule for it."""
+    """A function of all samples and positions of each channel."""
 
     layer: Joint
     operand: int

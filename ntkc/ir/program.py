@@ -139,3 +139,5 @@ class Program:
     """Names of the sample part's results that the pair part reads: those outside of loops, then those of each loop by index."""
     outputs: tuple[Output, ...]
     collapse: Collapse | None = None
+    batches: bool = False
+    """Whether samples are whole batches."""

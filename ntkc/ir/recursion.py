@@ -11,6 +11,7 @@ from ntkc.gaussian.series import Series
 from ntkc.ir.geometry import Geometry, Grid
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.network import InputNode, Parameter
+from ntkc.ir.normalization import Normalization
 from ntkc.ir.sinusoids import Sinusoids
 from ntkc.source import Span
 
@@ -145,7 +146,7 @@ class PositionMap:
     mixing matrix has the table of its own coefficients between them, and `NAME_alone` is the mean of sinusoids."""
 
     name: str
-    geometry: Geometry | MixingMatrix | Sinusoids
+    geometry: Geometry | MixingMatrix | Sinusoids | Normalization
     grid: Grid
     """The index grid it acts on."""
 
@@ -166,6 +167,8 @@ class Recursion:
     maps: tuple[PositionMap, ...] = ()
     grids: tuple[Grid, ...] = ()
     givens: tuple[GivenArray, ...] = ()
+    batches: bool = False
+    """Whether x and x' are whole batches, whose samples are the positions."""
 
 
 def equations(steps: tuple[Step, ...]) -> Iterator[Equation]:

@@ -7,6 +7,7 @@ import sympy as sp
 
 from ntkc.gaussian.bounds import VARIANCES
 from ntkc.gaussian.price import Expectation
+from ntkc.ir.normalization import QUADRATURE, Normalization
 from ntkc.ir.recursion import Dual, Equation, Recursion, Step, equations
 
 NOTHING: Mapping[sp.Symbol, str] = MappingProxyType({})
@@ -16,6 +17,7 @@ def text(recursion: Recursion, demand: Mapping[sp.Symbol, str] = NOTHING) -> str
     """The recursion, one equation a line, with the rule it comes from, and what of its table is needed where `demand` says."""
     lines = [f"{recursion.name}: (u, v) ~ N(0, [[a, c], [c, b]]); _1 is at x, _2 at x', the rest between x and x'", ""]
     lines += [_dual(dual) for dual in recursion.duals]
+    lines += [_normalization(m.name, m.geometry) for m in recursion.maps if isinstance(m.geometry, Normalization)]
     lines += ["", *_steps(recursion.steps, "", demand)]
     for output in recursion.outputs:
         label = f" of {output.name}" if output.name else ""
@@ -43,6 +45,14 @@ def _dual(dual: Dual) -> str:
         return f"{head}\n    = {law.value}"
     span = f"variances {VARIANCES[0]} to {VARIANCES[-1]}"
     return f"{head}\n    = {law.method}, error <= {max(law.bounds):.1e} for {span}"
+
+
+def _normalization(name: str, law: Normalization) -> str:
+    of = f"f(z) = {law.f}" + ("" if law.f == law.g else f", g(z) = {law.g}")
+    head = f"{name} = E f(y) {'f' if law.f == law.g else 'g'}(y') of values y normalized over the batch, {of}"
+    eps = str(law.eps[0]) if law.eps[0] == law.eps[1] else f"{law.eps[0]} and {law.eps[1]}"
+    rule = f"integrals by quadrature, relative error <= {QUADRATURE:.0e}"
+    return f"{head}\n    y = sqrt(B) v / sqrt(|v|^2 + B eps), v less its mean over the batch of B, eps = {eps}; {rule}"
 
 
 def _steps(steps: tuple[Step, ...], indent: str, demand: Mapping[sp.Symbol, str]) -> Iterator[str]:

@@ -20,8 +20,17 @@ class BatchNorm(Joint):
 
     eps: sp.Expr = number("1e-12")
 
-    def unclosed(self) -> str:
-        return "each channel is divided by its own random deviation over the batch; `layer_norm` has a closed form"
+    def unclosed_of(self, gaussian: bool, positions: bool) -> str:
+        if positions:
+            return "each channel is divided by its own random deviation over the batch; `layer_norm` has a closed form"
+        return (
+            ""
+            if gaussian
+            else "it is derived for Gaussian values, and none has been mixed by a layer since the last nonlinearity"
+        )
+
+    def problem(self) -> str:
+        return "" if self.eps.is_nonnegative else "`eps` must not be negative; give its `param` a domain, `in [0, inf)`"
 
     def sample(self) -> Sample:
         return Sample(_batch_norm, (self.eps,))

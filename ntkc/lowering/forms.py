@@ -9,6 +9,7 @@ from sympy.core.function import AppliedUndef
 
 from ntkc.ir.geometry import Geometry, GlobalPool, Grid, Select, Start
 from ntkc.ir.layer import MixingMatrix
+from ntkc.ir.normalization import Normalization
 from ntkc.ir.recursion import SAME, Equation, Recursion, Step, given_symbol, map_name, of_self
 from ntkc.ir.sinusoids import Sinusoids
 
@@ -20,7 +21,7 @@ class Forms:
     """The rank of every symbol's index grids and the demand on it."""
 
     def __init__(self, recursion: Recursion, steps: tuple[Step, ...]) -> None:
-        self.grids = recursion.grids
+        self.grids, self.batches = recursion.grids, recursion.batches
         self.pairs: dict[sp.Symbol, tuple[int, int]] = {}
         self.owns: dict[sp.Symbol, int] = {}
         self.full: set[sp.Symbol] = set()
@@ -38,7 +39,7 @@ class Forms:
             self._demand(steps)
             for output in recursion.outputs:
                 for value in output.values:
-                    self._read(value, MATCHED)
+                    self._read(value, FULL if self.batches else MATCHED)
         if any(not s.name.endswith("_self") for s in self.full):  # the inputs then come as full tables, all of them
             self.full |= {d.symbols[0] for d in recursion.data if all(self.pairs[d.symbols[0]])}
 
@@ -53,7 +54,8 @@ class Forms:
 
     def demand(self) -> dict[sp.Symbol, str]:
         """In words, of each table between x and x' of values with positions."""
-        words = {FULL: "all pairs of positions", MATCHED: "matching positions"}
+        what = "samples of a batch" if self.batches else "positions"
+        words = {FULL: f"all pairs of {what}", MATCHED: f"matching {what}"}
         return {symbol: words[self.form(symbol)] for symbol, ranks in self.pairs.items() if any(ranks)}
 
     def _declare(self, steps: tuple[Step, ...]) -> None:
@@ -97,7 +99,7 @@ class Forms:
                 self.full.add(value)
             return
         name = value.func.__name__ if isinstance(value, AppliedUndef) else ""
-        if name.endswith(("_left", "_right")) or name == "diagonal" or name.startswith("attention"):
+        if name.endswith(("_left", "_right")) or name in ("diagonal", "_centred") or name.startswith(("attention", "batch")):
             form = FULL
         elif name == "flat_mean":
             form = MATCHED
@@ -123,6 +125,8 @@ class Forms:
             return value if name.endswith("_alone") or form == FULL else sp.Rational(1, 2)
         if name in ("diagonal", "flat_mean"):
             return self._reduced(name, value.args[0], ranks[0])
+        if name == "_centred" or name.startswith("batch"):  # of whole tables
+            return value
         if (name.startswith("attention") and not name.endswith(("_left", "_right"))) or name.endswith("_present"):
             return value
         if name.endswith(("_left", "_right")):
@@ -157,6 +161,8 @@ class Forms:
             name = value.func.__name__
             if name == "flat_mean":
                 return 0, 0
+            if name.startswith("batch"):
+                return 1, int(not name.endswith("_alone"))
             if name.startswith(("global_pool", "select", "pool", "resample", "attention", "aggregate", "start", "window")):
                 left, right = self.ranks_of(value.args[-1])
                 lost = self._lost.get(map_name(name), 0)
@@ -176,7 +182,7 @@ class Forms:
         return symbol
 
 
-def _lost(geometry: Geometry | MixingMatrix | Sinusoids, grids: tuple[Grid, ...]) -> int:
+def _lost(geometry: Geometry | MixingMatrix | Sinusoids | Normalization, grids: tuple[Grid, ...]) -> int:
     """How many axes a map takes away."""
     if isinstance(geometry, GlobalPool):
         return max(map(len, grids))

@@ -56,8 +56,8 @@ class Moments:
         return found
 
     def output(self, value: sp.Expr) -> sp.Expr:
-        """An output's value, a mean over positions at most."""
-        return self.forms.rewritten(value, MATCHED, (0, 0))
+        """An output's value, a mean over positions at most; a whole table, if its positions are samples."""
+        return self.forms.rewritten(value, FULL, (1, 1)) if self.forms.batches else self.forms.rewritten(value, MATCHED, (0, 0))
 
     def _equation(self, step: Equation, place: int) -> list[Instruction]:
         self._twins.add(step)

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import sympy as sp
 
+from ntkc.deriving.batches import has_batches, whole_batches
 from ntkc.deriving.fuse import fuse
 from ntkc.deriving.masks import mask_arrays
 from ntkc.deriving.memory import CROSS, FIRST, SECOND, Underivable
@@ -34,27 +35,28 @@ class Entangled(ArchError):
 
 
 def derive(network: Network) -> Recursion:
-    network = fuse(network)
-    rules = Rules(network)
+    inputs = tuple(node for node in fuse(network).nodes if isinstance(node, InputNode))
     try:
+        network = whole_batches(fuse(network))
+        rules = Rules(network)
         outputs = tuple(_output(rules, name, node) for name, node in network.outputs)
         own = {node: rules.second(node, node, FIRST) for node in rules.variances() if rules.has_own(node)}
     except Underivable as error:
         finding = _diagnostic(network, error)
         raise (ArchError([finding]) if error.loop is None else Entangled(finding, network.loops[error.loop])) from error
-    inputs = tuple(node for node in network.nodes if isinstance(node, InputNode))
     duals = tuple(rules.duals.values())
     steps = _steps(rules, None, own)
     maps = tuple(PositionMap(name, geometry, grid) for (geometry, grid), name in rules.maps.items())
     data = tuple(rules.data.values())
     givens = (*(GivenArray(node.adjacency, node, 2) for node in inputs if node.adjacency), *mask_arrays(network))
-    grids = network.grids
-    return with_tables(Recursion(network.name, inputs, data, network.parameters, duals, steps, outputs, maps, grids, givens))
+    grids, parameters, batches = network.grids, network.parameters, has_batches(network)
+    return with_tables(Recursion(network.name, inputs, data, parameters, duals, steps, outputs, maps, grids, givens, batches))
 
 
 def _output(rules: Rules, name: str, node: int) -> Output:
     def over(moment: sp.Expr) -> sp.Expr:
-        return rules.averaged(moment, node, CROSS) if rules.network.grids[node] else moment
+        positions = rules.network.grids[node] and not has_batches(rules.network)
+        return rules.averaged(moment, node, CROSS) if positions else moment
 
     nngp = over(rules.second(node, node, CROSS))
     try:

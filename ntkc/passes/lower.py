@@ -10,6 +10,7 @@ from ntkc.gaussian.price import Expectation
 from ntkc.gaussian.terms import Z
 from ntkc.ir.intrinsics import with_intrinsics
 from ntkc.ir.network import Network
+from ntkc.ir.normalization import Normalization
 from ntkc.ir.program import Assign, Carry, Definition, For, Instruction, Program
 from ntkc.ir.recursion import SAME, Dual, Equation, Output, Recursion, Step
 from ntkc.lowering.angles import TOP, Angles, Obtuse, Uncovered
@@ -49,6 +50,7 @@ def lower(recursion: Recursion, network: Network) -> Program:
         pair=pair,
         exports=names,
         outputs=chosen.outputs,
+        batches=recursion.batches,
         collapse=whole,
     )
 
@@ -181,6 +183,7 @@ def _definitions(
     called = {c.func.__name__ for i in body for c in calls(i)}
     called |= {c.func.__name__ for o in outputs for v in o.values for c in v.atoms(AppliedUndef)}
     found: list[Definition] = []
+    called |= {name for m in recursion.maps if isinstance(m.geometry, Normalization) for name in m.geometry.pair}
     for dual in recursion.duals:
         if dual.name in called:
             found.append(_definition(dual))

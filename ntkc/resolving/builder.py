@@ -108,10 +108,13 @@ class Builder(Needs):
         place = self.places[operand]
         if self.laws[operand] is Law.DATA:
             self._refuse(self.symbol(operand), span)
+        law = Law.FUNCTION if self.sampled else Law.NORMALIZED
+        if not self.sampled and (reason := layer.unclosed_of(self.laws[operand] is Law.GAUSSIAN, not place.vector)):
+            fail("no-closed-form", f"`{layer.name}` has no closed form here", span, reason, SAMPLE_IT)
         if layer.needs_positions:
             self._need_positions(layer, place, span)
         place = place if place.vector else replace(place, grid=self._grid(layer, place.grid, span))
-        return self._add(JointNode(layer, operand, self._origin(span)), Law.FUNCTION, place, self.widths[operand])
+        return self._add(JointNode(layer, operand, self._origin(span)), law, place, self.widths[operand])
 
     def mixing(self, layer: Mixing, weight: str, value: sp.Expr, span: Span) -> sp.Expr:
         operand = self.materialize(value, span)
@@ -215,17 +218,17 @@ class Builder(Needs):
             return self._by_parts(value, symbols, span)
         if is_linear(value, symbols):
             return self._combine({s: value.coeff(s) for s in symbols}, span)
-        closed = (Law.GAUSSIAN, Law.FUNCTION) if self.sampled else (Law.GAUSSIAN,)
+        closed = (Law.GAUSSIAN, Law.FUNCTION) if self.sampled else (Law.GAUSSIAN, Law.NORMALIZED)
         others = {s: value.coeff(s) for s in symbols if self.law(s) not in closed}
         rest = sp.expand(value - sp.Add(*(k * s for s, k in others.items())))
         for symbol in others:
             if rest.has(symbol) or any(self.reads(k) for k in others.values()):
                 self._refuse(symbol, span)
-        inner = self.reads(rest)
-        if not others:
-            return self._nonlinear(rest, inner, span)
-        index = self._nonlinear(rest, inner, span)
-        return self._combine({self.symbol(index): sp.S.One, **others}, span)
+        parts = self.by_normalization(rest)
+        if not others and len(parts) == 1:
+            return self._nonlinear(rest, self.reads(rest), span)
+        nodes = [self._nonlinear(part, self.reads(part), span) for part in parts]
+        return self._combine({**{self.symbol(i): sp.S.One for i in nodes}, **others}, span)
 
     def _same_width(self, symbols: list[sp.Symbol], span: Span) -> None:
         widths = [w for w in dict.fromkeys(self.widths[self._symbols[s]] for s in symbols) if w is not None]
@@ -261,7 +264,7 @@ class Builder(Needs):
         if Law.DATA in laws and len(laws) > 1:
             raw = next(s for s in terms if self.law(s) is Law.DATA)
             self._refuse(raw, span, mixed=True)
-        law = Law.FUNCTION if Law.FUNCTION in laws else laws.pop()
+        law = Law.FUNCTION if laws & {Law.FUNCTION, Law.NORMALIZED} else laws.pop()
         pairs = tuple((k, self._symbols[s]) for s, k in terms.items())
         width = self.width(sp.Add(*terms))
         place = self.places[pairs[0][1]]

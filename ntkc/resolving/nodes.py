@@ -64,6 +64,15 @@ class Nodes:
         widths = (self.widths[self._symbols[s]] for s in self.reads(value))
         return next((width for width in widths if width is not None), None)
 
+    def by_normalization(self, value: sp.Expr) -> list[sp.Expr]:
+        """What is a function of one normalized value is a part by itself: a rule covers no two."""
+        parts: dict[sp.Symbol | None, sp.Expr] = {}
+        for term in sp.Add.make_args(value):
+            read = self.reads(term)
+            alone = read[0] if len(read) == 1 and self.law(read[0]) is Law.NORMALIZED else None
+            parts[alone] = parts.get(alone, sp.S.Zero) + term
+        return list(parts.values())
+
     def open_loop(self) -> int:
         self.loops.append(None)
         self.loop = len(self.loops) - 1

@@ -8,7 +8,7 @@ import numpy as np
 from ntkc.ir.network import WeightedNode
 from ntkc.pipeline import Compilation
 from ntkc.verify.invariance import circular, homogeneity, unordered
-from ntkc.verify.samples import Kernels, Samples, kernels, samples_of
+from ntkc.verify.samples import Kernels, Samples, joint, kernels, samples_of
 from ntkc.verify.small import small
 
 FACTOR = 3.0
@@ -33,7 +33,7 @@ def properties(compilation: Compilation, seed: int = 0) -> list[Property]:
     """Symmetry and semidefiniteness of each kernel; of NTK - NNGP, scaling and invariances where they are theorems."""
     compilation = small(compilation)
     x = samples_of(compilation, seed)
-    found = kernels(compilation, x, x)  # given twice, so that the two sides are computed separately and symmetry is a claim
+    found = joint(compilation, x)  # the two sides are computed separately, so that symmetry is a claim
     rows = [row for key, k in found.items() for row in _of_one(_label(key), k)]
     single = kernels(compilation, tuple(v.astype("float32") if v.dtype == float else v for v in x))
     rows += [

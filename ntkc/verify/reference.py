@@ -1,6 +1,7 @@
 """Compilation -> Agreements: the emitted code against the reference backend, on shared samples."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -38,6 +39,8 @@ class Agreement:
 def agreements(compilation: Compilation, seed: int) -> list[Agreement]:
     """Of `kernel` between samples in float64, of `kernel` of samples with themselves in float32, and of `diagonal`."""
     x = samples_of(compilation, seed)
+    if compilation.recursion.batches:
+        return list(_of_batches(compilation, x))
     single = tuple(v.astype("float32") if v.dtype == float else v for v in x)
     between, alone, diagonal = kernels(compilation, x, x), kernels(compilation, single), diagonals(compilation, single)
     reference = _reference(compilation, x)
@@ -54,6 +57,25 @@ def agreements(compilation: Compilation, seed: int) -> list[Agreement]:
         gap = max(_relative(diagonal[key] - np.diagonal(alone[key]), alone[key]) for key in keys)
         rows.append(Agreement(f"emitted diagonal of the {kind}", gap, TOLERANCE32, len(x[0])))
     return rows
+
+
+def _of_batches(compilation: Compilation, x: Samples) -> Iterator[Agreement]:
+    """Of one batch with itself, in float64 and float32, and of its halves as two batches."""
+    single, (x1, x2) = tuple(v.astype("float32") for v in x), (tuple(v[rows] for v in x) for rows in (slice(4), slice(4, None)))
+    within, across = (evaluate(compilation.recursion, a, b, 15) for a, b in ((x, x), (x1, x2)))
+    alone, diagonal = kernels(compilation, single), diagonals(compilation, single)
+    for kind in kinds(compilation):
+        whole, apart = (
+            {(kind, name): v.astype(float) for name, v in getattr(values, kind).items()} for values in (within, across)
+        )
+        for claim, code, exact, tolerance in (
+            (f"emitted {kind} of a batch against the reference", kernels(compilation, x), whole, TOLERANCE),
+            (f"emitted {kind} between two batches against the reference", kernels(compilation, x1, x2), apart, TOLERANCE),
+            (f"emitted {kind} of a batch in float32 against the reference", alone, whole, TOLERANCE32),
+            (f"emitted diagonal of the {kind}", diagonal, {key: np.diagonal(v) for key, v in whole.items()}, TOLERANCE32),
+        ):
+            gap = max(_relative(code[key] - v, v) for key, v in exact.items())
+            yield Agreement(claim, gap, tolerance, max(v.size for v in exact.values()))
 
 
 def _reference(compilation: Compilation, x: Samples) -> Numbers:

@@ -12,10 +12,15 @@ Samples: TypeAlias = tuple[np.ndarray, ...]
 """Of each input, then of what comes with them; rows are samples."""
 Kernels: TypeAlias = dict[tuple[str, str], np.ndarray]
 """By kind (nngp, ntk) and name of the output."""
+BATCH = 8
+"""Samples of a batch; its halves are batches, too."""
 
 
 def samples_of(compilation: Compilation, seed: int) -> Samples:
-    """Four samples, the last one close to the first; sizes that the file leaves open are small."""
+    """Four samples, the last one close to the first; sizes that the file leaves open are small. More for a batch."""
+    if compilation.recursion.batches:
+        source, types = np.random.default_rng(seed), [node.type for node in compilation.recursion.inputs]
+        return tuple(source.normal(size=(BATCH, type.channels or 5)) for type in types)
     x1, x2 = _pairs(compilation, seed)
     return tuple(np.concatenate(both) for both in zip(x1, x2, strict=True))
 
@@ -28,6 +33,16 @@ def kernels(compilation: Compilation, x1: Samples, x2: Samples | None = None) ->
             x1[:count], None if x2 is None else x2[:count], get=kinds(compilation), **given(compilation, x1, x2)
         )
         return _named(compilation, found)
+
+
+def joint(compilation: Compilation, x: Samples) -> Kernels:
+    """The kernels of samples with themselves where the two sides are computed separately; of a batch, those of its halves as
+    batches, in one matrix."""
+    if not compilation.recursion.batches:
+        return kernels(compilation, x, x)
+    halves = [tuple(v[rows] for v in x) for rows in (slice(BATCH // 2), slice(BATCH // 2, None))]
+    blocks = [[kernels(compilation, a, None if a is b else b) for b in halves] for a in halves]
+    return {key: np.block([[block[key] for block in row] for row in blocks]) for key in blocks[0][0]}
 
 
 def diagonals(compilation: Compilation, x: Samples) -> Kernels:

@@ -108,14 +108,17 @@ def _first_draws(compilation: Compilation, width: int, seed: int, end: float) ->
 
 def _at(compilation: Compilation, width: int, seed: int) -> _Width:
     samples = samples_of(compilation, seed)
-    xs = _inputs(compilation, tuple(v[:SAMPLES] for v in samples))
+    whole = compilation.recursion.batches  # whose entries depend on all samples
+    xs = _inputs(compilation, tuple(v if whole else v[:SAMPLES] for v in samples))
     keys = jax.random.split(jax.random.key(seed), CHUNK)
     traced = jax.jit(lambda keys: jax.lax.map(_one(compilation, xs, width), keys)).lower(keys)
     chunk = traced.compile({"xla_backend_optimization_level": "1"})  # a run of seconds repays no more
     analysis = chunk.memory_analysis()
     if analysis is not None and analysis.temp_size_in_bytes > MEMORY:
         raise Exhausted(f"networks of width {width} take more than {MEMORY >> 20} MiB")
-    passes = (samples,) if _drops(compilation.module()) else (samples, samples)  # one pass, since its masks are drawn, or two
+    passes = (
+        (samples,) if whole or _drops(compilation.module()) else (samples, samples)
+    )  # one pass, since its masks are drawn, or two
     known = {key: _entries(v[:SAMPLES, :SAMPLES]) for key, v in kernels(compilation, *passes).items()}
     return _Width(width, known, chunk, jax.random.key(seed + width))
 
@@ -139,7 +142,7 @@ def _one(compilation: Compilation, xs: tuple[jax.Array, ...], width: int) -> Cal
     def outputs(weights: Any, masks: jax.Array) -> dict[str, Any]:
         with _dropping(module, masks):
             found = by_name(module._forward(weights, xs, module.PARAMS, width))
-        return {name: y.reshape(SAMPLES, -1, y.shape[-1]) for name, y in found.items()}
+        return {name: y.reshape(len(y), -1, y.shape[-1]) for name, y in found.items()}
 
     def one(key: jax.Array) -> Kernels:
         key, masks = jax.random.split(key)

@@ -47,6 +47,9 @@ def translation(compilation: Compilation, seed: int = 0) -> list[Claim]:
         return [
             Claim("emitted code against the recursion", "NOT CHECKED", "it is sampled: there is no recursion and no such code")
         ]
+    if compilation.recursion.batches:
+        why = "it takes whole batches, and its integrals are sums over the nodes of a rule"
+        return [Claim("emitted code against the recursion", "NOT CHECKED", why)]
     compilation, size = _smaller(compilation)
     with mp.workdps(DIGITS):
         claims = list(lemmas(compilation))

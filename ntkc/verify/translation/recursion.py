@@ -12,6 +12,7 @@ from sympy.core.function import AppliedUndef
 from ntkc.backends import matrices
 from ntkc.ir.geometry import Given, Window
 from ntkc.ir.layer import MixingMatrix
+from ntkc.ir.normalization import Normalization
 from ntkc.ir.recursion import SAME, Equation, Recursion, Step, at_second, given_symbol, map_name, of_self
 from ntkc.ir.sinusoids import Sinusoids
 from ntkc.verify.translation import functions as fn
@@ -234,6 +235,8 @@ class Reader:
         found = self.own.maps[map_name(name)]
         if isinstance(found.geometry, Sinusoids):
             raise Unread("sinusoids over infinitely many channels")
+        if isinstance(found.geometry, Normalization):
+            raise Unread("integrals over a batch")
         grid = matrices.known(found, self.own.shapes)
         window = isinstance(found.geometry, Window)
         both = window or not name.endswith(("_left", "_right"))

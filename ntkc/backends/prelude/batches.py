@@ -1,0 +1,213 @@
+"""Kernels of networks that normalize over the batch: one table for each pair of whole batches.
+
+With v = G u the centred values of one channel (G subtracts the mean over the batch of B) a normalized value is
+sqrt(B) v_a / sqrt(|v|^2 + B eps), which a function f of degree 1 hands on. Its moments have powers of 1/(|v|^2 + B eps), and
+
+    q^-k Gamma(k) = integral over s > 0 of s^(k-1) exp(-s q)
+
+tilts the Gaussian law of v by exp(-s |v|^2): again a Gaussian, times a constant (Yang et al. 2019, section 3). What is left under
+it are E f g, E f' g', E f'' g and E f g'' of pairs, for all of them at once.
+"""
+
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+# Steps of the rule, and the least |v|^2 that it is made for.
+_FINE = (0.25, 1e-26)
+_COARSE = (0.3, 1e-14)
+
+
+def _laplace(step, least):
+    """s and w such that the sum of w s^(k-1) exp(-s q) is Gamma(k) q^-k up to a relative error of 2e-12 (steps of 0.25 for
+    k = 1, 2, 3, of 0.3 for k = 1/2, 3/2) for `least` <= q <= 1: the trapezoidal rule in t, s = exp(t - exp(-t)) (Takahasi and
+    Mori 1974)."""
+    ts = [i * step for i in range(-math.ceil(3.9 / step), math.ceil(math.log(45 / least) / step) + 1)]
+    s = [math.exp(t - math.exp(-t)) for t in ts]
+    return jnp.asarray(s), jnp.asarray([step * v * (1 + math.exp(-t)) for v, t in zip(s, ts, strict=True)])
+
+
+def _centred(k):
+    """The covariance of the values less their means over the batch, on both sides of a table."""
+    k = k - jnp.mean(k, 0, keepdims=True)
+    return k - jnp.mean(k, 1, keepdims=True)
+
+
+def _root(omega):
+    """R with R R^T = omega."""
+    values, vectors = jnp.linalg.eigh(lax.stop_gradient(omega))
+    return vectors * jnp.sqrt(_resolved(values))
+
+
+def _resolved(values):
+    """Eigenvalues in ascending order, 0 where they are rounding."""
+    return jnp.where(values > values.shape[0] * jnp.finfo(values.dtype).eps * values[-1], values, 0)
+
+
+@jax.custom_jvp
+def _tilted(omega, root, first, ts):
+    """The tables P and logarithms L such that N(0, omega) times exp(-sum_i d_i v_i^2) is exp(L) N(0, P), where d is `first` and
+    then t for the rest, for each t."""
+    n, size = first.shape[0], omega.shape[0]
+    lower = jnp.linalg.cholesky(jnp.eye(size) + 2 * (root[:n].T * first) @ root[:n])
+    half = lax.linalg.triangular_solve(lower, root.T, left_side=True, lower=True)
+    table, logarithm = half.T @ half, -jnp.sum(jnp.log(jnp.diagonal(lower)))
+    values, vectors = jnp.linalg.eigh(table[n:, n:])
+    values, turned = _resolved(values), table[:n, n:] @ vectors
+
+    def one(t):
+        share = 1 / (1 + 2 * t * values)
+        cross = (turned * share) @ vectors.T
+        blocks = [
+            [table[:n, :n] - 2 * t * (turned * share) @ turned.T, cross],
+            [cross.T, (vectors * (values * share)) @ vectors.T],
+        ]
+        return jnp.block(blocks), logarithm - jnp.sum(jnp.log1p(2 * t * values)) / 2
+
+    return jax.vmap(one)(ts)
+
+
+def _tilted_jvp(primals, tangents):
+    (omega, root, first, ts), moved = primals, tangents[0]
+    tables, logarithms = _tilted(omega, root, first, ts)
+
+    def one(table, t):
+        d = jnp.concatenate([first, jnp.full(omega.shape[0] - first.shape[0], t)])
+        apart = jnp.eye(d.shape[0]) - 2 * table * d
+        return apart @ moved @ apart.T, -jnp.sum(d[:, None] * apart * moved.T)
+
+    return (tables, logarithms), jax.vmap(one)(tables, ts)
+
+
+_tilted.defjvp(_tilted_jvp)
+
+
+def _pairwise(f, blocks):
+    """A function of (c, a, b) at all pairs."""
+    first, cross, second = blocks
+    return f(cross, jnp.diagonal(first)[:, None], jnp.diagonal(second)[None, :])
+
+
+def _within(integrand, own, eps):
+    """B times the integral over s of integrand(blocks, s, exp(-s |v|^2)) within one batch, which is measured in units of |v|^2
+    that it hardly exceeds."""
+    n, unit = own.shape[0], _unit(own)
+    omega, (s, w) = own / unit, _laplace(*_FINE)
+    tables, logarithms = _tilted(omega, _root(omega), jnp.zeros(0), s)
+
+    def one(node):
+        table, logarithm, at, weight = node
+        damped = weight * jnp.exp(logarithm - at * n * eps / unit)
+        return integrand((table, table, table), damped, (at, at, at * at / 2))
+
+    return n * jnp.sum(lax.map(one, (tables, logarithms, s, w), batch_size=16), 0)
+
+
+def _across(integrand, table, own1, own2, eps1, eps2):
+    """The same across two batches, of which `table` is the covariance: two integrals."""
+    (n1, n2), unit1, unit2 = table.shape, _unit(own1), _unit(own2)
+    cross = table / jnp.sqrt(unit1 * unit2)
+    omega = jnp.block([[own1 / unit1, cross], [cross.T, own2 / unit2]])
+    root, (nodes, weights) = _root(omega), _laplace(*_COARSE)
+    weights = weights / jnp.sqrt(math.pi * nodes)
+
+    def row(node):
+        s, v = node
+        tables, logarithms = _tilted(omega, root, jnp.full(n1, s), nodes)
+
+        def one(table, logarithm, t, w):
+            damped = v * w * jnp.exp(logarithm - s * n1 * eps1 / unit1 - t * n2 * eps2 / unit2)
+            return integrand((table[:n1, :n1], table[:n1, n1:], table[n1:, n1:]), damped, (2 * t, 2 * s, 4 * s * t))
+
+        return jnp.sum(jax.vmap(one)(tables, logarithms, nodes, weights), 0)
+
+    return math.sqrt(n1 * n2) * jnp.sum(lax.map(row, (nodes, weights)), 0)
+
+
+def _unit(own):
+    return 40 * lax.stop_gradient(jnp.trace(own))
+
+
+def _normalized(second, table, own1, own2, same, eps1, eps2):
+    """E f(x) g(x') of normalized x and x', from E f g of a pair; `own1` and `own2` are the centred tables of the two batches,
+    `same` where they are one."""
+
+    def integrand(blocks, damped, _):
+        return damped * _pairwise(second, blocks)
+
+    if same:
+        return _within(integrand, own1, eps1)
+    return _across(integrand, _centred(table), own1, own2, eps1, eps2)
+
+
+def _normalized_tangent(functions, tangent, table, own1, own2, same, eps1, eps2):
+    """The tangent moment of f(x) and g(x'), by E f g, E f' g', E f'' g and E f g'' of a pair: products of v with functions of it
+    are taken apart by Stein's lemma. NaN where it is infinite or not resolved."""
+    units = jnp.sqrt(_unit(own1) * _unit(own2))
+    m = _centred(tangent) / units
+
+    def integrand(blocks, damped, powers):
+        first, cross, second = blocks
+        f_g, df_dg, ddf_g, f_ddg = (_pairwise(f, blocks) for f in functions)
+        right, left = m @ cross.T, cross.T @ m
+        one = right.diagonal()[:, None] * ddf_g + m @ second * df_dg
+        other = first @ m * df_dg + left.diagonal()[None, :] * f_ddg
+        inner = first @ m @ second + cross @ m.T @ cross
+        both = jnp.trace(right) * f_g + inner * df_dg
+        both += (first @ right).diagonal()[:, None] * ddf_g + (left @ second).diagonal()[None, :] * f_ddg
+        return damped * (m * df_dg - powers[0] * one - powers[1] * other + powers[2] * both)
+
+    found = _within(integrand, own1, eps1) if same else _across(integrand, _centred(table), own1, own2, eps1, eps2)
+    return jnp.where(_spread(own1, eps1) & _spread(own2, eps2), found, jnp.nan)
+
+
+def _normalized_mean(mean, own, eps):
+    """E f(x) of a normalized x, from E f of one value."""
+    n, unit = own.shape[0], _unit(own)
+    omega, (s, w) = own / unit, _laplace(*_FINE)
+    tables, logarithms = _tilted(omega, _root(omega), jnp.zeros(0), s)
+    damped = w / jnp.sqrt(math.pi * s) * jnp.exp(logarithms - s * n * eps / unit)
+    return math.sqrt(n) * jnp.sum(damped[:, None] * mean(jnp.diagonal(tables, axis1=1, axis2=2)), 0)
+
+
+def _spread(own, eps):
+    """Whether the batch spreads in at least three directions, without which E 1/|v|^2 is infinite, by eps or by itself."""
+    values = jnp.linalg.eigvalsh(lax.stop_gradient(own))
+    return values.shape[0] > 3 and values[-3] + eps > 1e-9 * values[-1]
+
+
+def _by_batches(x1, x2, params, get, symmetric, dtype, precision):
+    """Of two batches, or of one with itself, always in float64: the recursion of `_pair` with the samples as positions."""
+    few, least = min(x1[0].shape[0], x2[0].shape[0]), 4 if "ntk" in get else 2
+    if few < least:
+        cure = "give larger batches, or ask for get='nngp'" if few > 1 else "give larger batches"
+        why = "E 1/|v|^2 of its values v, less their mean, is infinite and the NTK with it" if few > 1 else "it has no deviation"
+        raise ValueError(f"this network normalizes over the batch, and of {few} samples {why}: {cure}")
+    wide1, wide2 = ([_cast(x, jnp.float64) for x in xs] for xs in (x1, x2))
+    left = _alone(wide1, params)
+    right = left if symmetric else _alone(wide2, params)
+    return _recursion(get, params, jnp.float64)(*_grams(wide1, wide2), left, right, symmetric)
+
+
+def _own_by_batches(xs, params, get, dtype):
+    """The kernels of each sample with itself, which are those of the whole batch."""
+    return jax.tree.map(jnp.diagonal, _compiled(xs, xs, params, get, True, "accurate"))
+
+
+def _compiled(x1, x2, params, get, symmetric, precision):
+    """Whole tables; an error where they are not finite."""
+    found = _whole(x1, x2, params, get, symmetric)
+    for v in jax.tree.leaves(found):
+        if not isinstance(v, jax.core.Tracer) and not _finite(v):
+            what = "the values of a batch vary in fewer than three directions, so that E 1/|v|^2 and the NTK are infinite"
+            raise ValueError(f"{what}: give samples of more features, or ask for get='nngp'")
+    return found
+
+
+@partial(jax.jit, static_argnames=("get", "symmetric"))
+def _whole(x1, x2, params, get, symmetric):
+    out = _by_batches(x1, x2, params, get, symmetric, jnp.float64, "accurate")
+    return jax.tree.map(lambda o: o.astype(_type_of(x1)), out)
