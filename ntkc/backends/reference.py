@@ -16,6 +16,7 @@ from sympy.core.function import AppliedUndef
 
 from ntkc.backends import matrices
 from ntkc.backends.exact import agreement, callable_of, gram, number_of, ratio, windowed
+from ntkc.gaussian.orthants import moment
 from ntkc.ir.geometry import Given, Pool, Window
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.recursion import (
@@ -82,6 +83,7 @@ class _Machine:
         }
         self.calls = {dual.name: callable_of(dual, self.given, self.dtype) for dual in recursion.duals}
         self.calls["ratio"] = np.vectorize(ratio, otypes=[self.dtype])
+        self.calls["erf_moment"] = np.vectorize(lambda k, *entries: moment(int(k), list(entries)), otypes=[self.dtype])
         self._compiled: dict[sp.Expr, Any] = {}
         self._matrices: dict[str, Any] = {}
         self.alone = tuple({**self.given, SAME: number(1), **self._starts(x, x)} for x in (x1, x2))
