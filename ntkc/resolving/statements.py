@@ -38,6 +38,7 @@ class Statements(Loops):
     def __init__(self, builder: Builder, overrides: dict[str, str], unrolled: frozenset[Span]) -> None:
         super().__init__(builder)
         self.unrolled = unrolled
+        self.gated: set[Span] = set()
         self.overrides = overrides
         self.problems: list[Diagnostic] = []
         self.parameters: list[Parameter] = []
