@@ -26,6 +26,17 @@ def _erf_moment(bells, *entries):
     return (_sqrt(scale) if bells else 1) * (_signs(s) if len(s) else 1)
 
 
+def _erf_moments(bells, *calls):
+    """Several of one kind, stacked."""
+    rows = jnp.broadcast_arrays(*(jnp.asarray(entry) for entries in calls for entry in entries))
+    count = len(calls[0])
+    return _erf_moment(bells, *(jnp.stack(rows[i::count]) for i in range(count)))
+
+
+def _part(stacked, i):
+    return stacked[i]
+
+
 def _signs(s):
     """E sign(v_1) ... sign(v_n), n even: the covariances of v_1 grow from 0, as t = sin(phi), and each derivative in one of them,
     v_j, is a density times E of the other signs, given that v_1 and v_j are 0 (Plackett 1954)."""
