@@ -74,7 +74,7 @@ class Run(Rules):
         loop = self.network.loops[index]
         carried = [self.network.carried(index, slot) for slot in range(len(loop.slots))]
         for slot, (node, place) in enumerate(zip(carried, loop.slots, strict=True)):
-            self.values[node] = self._zero() if place.initial < 0 else self.values[place.initial]
+            self.values[node] = self.zero() if place.initial < 0 else self.values[place.initial]
             self.kept[index, slot] = []
         for turn in range(loop.count):
             self.turns[index] = turn
@@ -84,10 +84,6 @@ class Run(Rules):
                 self.values[node] = value
                 if loop.scan:
                     self.kept[index, slot].append(value)
-
-    def _zero(self) -> Value:
-        nothing = np.zeros((1, self.slices, sum(self.batches), 1))
-        return Value(nothing, nothing, ())
 
     def _node(self, index: int, node: Node) -> None:
         match node:
