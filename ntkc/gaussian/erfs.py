@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeAlias
 
-import mpmath as mp
 import sympy as sp
 
-from ntkc.gaussian.orthants import MOST, moment
+from ntkc.gaussian.orthants import MOST
 from ntkc.gaussian.terms import NotClosed, Z
 
 Variable: TypeAlias = Any
@@ -19,13 +18,6 @@ Variable: TypeAlias = Any
 
 class erf_moment(sp.Function):  # noqa: N801
     """erf_moment(k, s11, s12, ..., snn) = E exp(-v_1^2 - ... - v_k^2) erf(v_k+1) ... erf(v_n) for v ~ N(0, S)."""
-
-    def _eval_evalf(self, prec: int) -> sp.Expr | None:
-        gaussians, *entries = (argument.evalf(mp.libmp.prec_to_dps(prec)) for argument in self.args)
-        if not all(entry.is_number for entry in entries):
-            return None
-        with mp.workprec(prec):
-            return sp.Float(str(moment(int(gaussians), [mp.mpf(str(entry)) for entry in entries])), mp.mp.dps)
 
 
 @dataclass(frozen=True, slots=True)
