@@ -26,6 +26,7 @@ from ntkc.passes.parse import parse
 from ntkc.passes.read import read
 from ntkc.passes.resolve import resolve
 from ntkc.passes.warn import warn as warnings_of
+from ntkc.resolving.problem import Gated
 from ntkc.sampling.sampled import Sampled, diagonal, sampled
 from ntkc.source import Source, Span
 
@@ -151,20 +152,35 @@ def compile_syntax(
 def _derived(
     syntax: File, name: str | None, overrides: Mapping[str, str] | None, masked: bool, sampled: bool
 ) -> tuple[Network, Recursion | None]:
-    """A `repeat` whose turns are entangled (weights tied across them, and a skip) is written out turn by turn, if it is short."""
+    """A `repeat` whose turns are entangled (weights tied across them, and a skip) is written out turn by turn, if it is short; so
+    is a short `scan` whose states are products of gates. Where that does not help, the first refusal stands."""
     unrolled: frozenset[Span] = frozenset()
+    refusal: Gated | None = None
     while True:
-        network = resolve(syntax, name, overrides, masked=masked, sampled=sampled, unrolled=unrolled)  # File -> Network
-        if network.sampled is not None and masked:
-            raise ArchError([Diagnostic("not-supported-yet", "not supported yet: masks of a sampled network", network.sampled)])
-        if network.sampled is not None:
-            return network, None
         try:
+            network = resolve(syntax, name, overrides, masked=masked, sampled=sampled, unrolled=unrolled)  # File -> Network
+            if masked and (span := network.sampled or _written_out(refusal)) is not None:
+                what = "masks of a sampled network" if network.sampled else "masks of a scan that is written out step by step"
+                raise ArchError([Diagnostic("not-supported-yet", f"not supported yet: {what}", span)])
+            if network.sampled is not None:
+                return network, None
             return network, derive(network)  # Network -> Recursion
         except Entangled as error:
             if error.loop.count > LONGEST_UNROLLED or error.loop.span in unrolled:
-                raise
+                raise refusal or error from None
             unrolled |= {error.loop.span}
+        except Gated as error:
+            refusal = refusal or error
+            if error.scans <= unrolled:
+                raise refusal from None
+            unrolled |= error.scans
+        except ArchError as error:
+            raise (error if refusal is None or masked else refusal) from error.__cause__
+
+
+def _written_out(refusal: Gated | None) -> Span | None:
+    """Of the first scan that is."""
+    return None if refusal is None else min(refusal.scans, key=lambda span: span.start)
 
 
 def load(path: str | Path, name: str | None = None, **overrides: object) -> Compilation:

@@ -47,7 +47,9 @@ class Case:
         shapes = [(4, *shape) for _, shape in module.INPUTS]
         odd = source.permutation(len(ROWS))[:2]
         return tuple(
-            source.integers(3, size=s) if name in module.TOKENS else _odd_rows(source.normal(size=s), [ROWS[i] for i in odd], source)
+            source.integers(3, size=s)
+            if name in module.TOKENS
+            else _odd_rows(source.normal(size=s), [ROWS[i] for i in odd], source)
             for (name, _), s in zip(module.INPUTS, shapes, strict=True)
         )
 
@@ -100,7 +102,9 @@ def _odd_rows(x: np.ndarray, odd: list[str], source: np.random.Generator) -> np.
 def close(case: Case, found: Table, expected: Table, tolerance: float, what: str, where: Any = ...) -> None:
     for key, table in expected.items():
         gap = np.abs(found[key] - table) / case.scale(key)
-        assert np.all(gap[where] <= tolerance), f"{what}: {' '.join(key)} is off by {np.max(gap[where]):.2e}\n{found[key]}\n{table}"
+        assert np.all(gap[where] <= tolerance), (
+            f"{what}: {' '.join(key)} is off by {np.max(gap[where]):.2e}\n{found[key]}\n{table}"
+        )
 
 
 def agrees_with_the_reference(case: Case) -> None:
@@ -109,7 +113,9 @@ def agrees_with_the_reference(case: Case) -> None:
         exact = evaluate(case.net.recursion, case.rows[i], case.rows[j], 15)
         for kind, name in case.found:
             value, found = float(getattr(exact, kind)[name]), case.found[kind, name][i, j]
-            assert abs(found - value) <= CODE * case.scale((kind, name))[i, j], f"{kind} {name} {i}{j}: {found}, reference {value}"
+            assert abs(found - value) <= CODE * case.scale((kind, name))[i, j], (
+                f"{kind} {name} {i}{j}: {found}, reference {value}"
+            )
         if time.process_time() - start > SECONDS:
             return
 
@@ -223,7 +229,11 @@ def simulated(net: Compilation, budget: float, seed: int) -> str:
         rows = simulate(net, budget, seed)
     except Exhausted:
         return "exhausted"
-    wrong = [f"{r.kind} {r.output}: p = {r.fit.p_value:.1e}, off by {np.max(np.abs(r.fit.offset)):.3f}" for r in rows if r.fit.p_value < ALPHA]
+    wrong = [
+        f"{r.kind} {r.output}: p = {r.fit.p_value:.1e}, off by {np.max(np.abs(r.fit.offset)):.3f}"
+        for r in rows
+        if r.fit.p_value < ALPHA
+    ]
     assert not wrong, "finite networks: " + "; ".join(wrong)
     return f"{max(r.fit.detects for r in rows):.3f}"
 

@@ -201,8 +201,11 @@ def linear(w: Writer, v: Value) -> Value:
         return Value(w.assign(f"dropout({v.name}, keep=0.8)"), v.shape, "function")
     affine = w.chance(4)
     options = "(affine=true)" * affine
-    return Value(w.assign(f"{v.name} |> {kind}{options}" if kind != "reverse" else f"reverse({v.name})"), v.shape,
-                 "function" if affine and kind != "reverse" else v.law)
+    return Value(
+        w.assign(f"{v.name} |> {kind}{options}" if kind != "reverse" else f"reverse({v.name})"),
+        v.shape,
+        "function" if affine and kind != "reverse" else v.law,
+    )
 
 
 def _slice(w: Writer, v: Value) -> Value:

@@ -163,6 +163,9 @@ def _line(network: Network, index: int, node: Node, indent: str) -> Iterator[str
                 yield f"{indent}v{index} = _affine(weights, {name}, v{index})"
         case ConcatNode(parts=parts):
             yield f"{indent}v{index} = jnp.concatenate([{', '.join(f'v{i}' for _, i in parts)}], -1)"
+        case CombineNode(terms=()):
+            first = next(i for i, n in enumerate(network.nodes) if isinstance(n, InputNode))
+            yield f"{indent}v{index} = jnp.zeros((v{first}.shape[0], {network.widths[index] or 'weights.width'}))"
         case CombineNode(terms=terms):
             total = sp.Add(*(k * sp.Symbol(f"v{i}") for k, i in terms))
             yield f"{indent}v{index} = {text(total)}"

@@ -49,6 +49,9 @@ class Printer(JaxPrinter):
     def _print_scaled_sinh(self, expr: sp.Expr) -> str:
         return self._call("_scaled_sinh", expr)
 
+    def _print_erf_moment(self, expr: sp.Expr) -> str:
+        return self._call("_erf_moment", expr)
+
     def _print_erf(self, expr: sp.erf) -> str:
         return self._call("jax.scipy.special.erf", expr)
 

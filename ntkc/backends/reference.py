@@ -17,6 +17,7 @@ from sympy.core.function import AppliedUndef
 from ntkc.backends import matrices
 from ntkc.backends.exact import agreement, callable_of, gram, is_map, number_of, ratio, root_of_gram, stem_of, windowed
 from ntkc.backends.normalized import centred, normalized
+from ntkc.gaussian.orthants import moment
 from ntkc.ir.geometry import Given, Pool, Window
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.normalization import Normalization
@@ -86,6 +87,7 @@ class _Machine:
         self.calls = {dual.name: callable_of(dual, self.given, self.dtype) for dual in recursion.duals}
         self.calls["ratio"] = np.vectorize(ratio, otypes=[self.dtype])
         self.calls["gram_root"] = root_of_gram
+        self.calls["erf_moment"] = np.vectorize(lambda k, *entries: moment(int(k), list(entries)), otypes=[self.dtype])
         self._compiled: dict[sp.Expr, Any] = {}
         self._matrices: dict[str, Any] = {}
         self.alone = tuple({**self.given, SAME: number(1), **self._starts(x, x)} for x in (x1, x2))

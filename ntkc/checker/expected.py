@@ -8,6 +8,7 @@ from typing import Any
 
 import sympy as sp
 
+from ntkc.checker import erfs
 from ntkc.checker.layers import Unknown
 from ntkc.checker.statement import Statement
 from ntkc.checker.text import Reader
@@ -74,7 +75,9 @@ class Expected(ABC):
             if any(_jumps(function, symbol, kink) for kink in _kinks(function, symbol)):
                 raise Unknown(f"v{p} jumps, so its derivative is no function")
         whole = ((node, sp.diff(function, symbol)) for symbol, node in where.items())
-        slopes = [(node, slope.replace(sp.DiracDelta, lambda *_: sp.S.Zero)) for node, slope in whole]  # without a jump they cancel
+        slopes = [
+            (node, slope.replace(sp.DiracDelta, lambda *_: sp.S.Zero)) for node, slope in whole
+        ]  # without a jump they cancel
         return [(node, self._split(slope, where)) for node, slope in slopes]
 
     def _split(self, function: sp.Expr, where: dict[sp.Symbol, int]) -> list[Term]:
@@ -127,14 +130,17 @@ class Expected(ABC):
         if len(group) == 1:
             (u,) = group
             variance = self.covariance(u, u)
-            if factors[u] == Z:
+            if sp.expand(factors[u] + factors[u].subs(Z, -Z)) == 0:  # odd
                 return sp.S.Zero
             law = self._listed(left.get(u, sp.S.One), right.get(u, sp.S.One))
             if law is not None:
                 return sp.Function(law[0])(variance, variance, variance)
+            if (value := erfs.moment(factors, self.covariance, least=3)) is not None:
+                return value
             return mean_of(self._numbered(factors[u]), variance)
         if len(group) > 2:
-            return self._isserlis(group, factors)
+            value = erfs.moment(factors, self.covariance)
+            return self._isserlis(group, factors) if value is None else value
         u, v = sorted(group, key=lambda w: (w[1], w[0]))
         c, a, b = self.covariance(u, v), self.covariance(u, u), self.covariance(v, v)
         law = self._listed(factors[u], factors[v])
@@ -144,6 +150,8 @@ class Expected(ABC):
             return self._regressed(factors[u], factors[v], c, a, b)
         if factors[v].is_polynomial(Z):
             return self._regressed(factors[v], factors[u], c, b, a)
+        if (value := erfs.moment(dict(sorted(factors.items())), self.covariance, least=3)) is not None:
+            return value
         raise Unknown(f"the certificate has no E f(u) g(v) for f = {factors[u]}, g = {factors[v]}")
 
     def _regressed(self, f: sp.Expr, g: sp.Expr, c: sp.Expr, a: sp.Expr, b: sp.Expr) -> sp.Expr:

@@ -1,11 +1,12 @@
 """E of a product of functions of several jointly Gaussian variables: independent groups factor, polynomials go by Gaussian
-integration by parts (Isserlis 1918; Stein 1981), what is left must be functions of at most two."""
+integration by parts (Isserlis 1918; Stein 1981), what is left must be functions of at most two, or erfs and Gaussian factors."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import sympy as sp
 
+from ntkc.gaussian import erfs
 from ntkc.gaussian.terms import NotClosed, Z
 
 Variable: TypeAlias = Any
@@ -83,17 +84,26 @@ def _components(variables: list[Variable], law: Gaussians) -> list[list[Variable
 
 def _connected(factors: Factors, law: Gaussians) -> sp.Expr:
     variables = list(factors)
-    if len(variables) == 1:
-        (v,) = variables
-        return law.single(factors[v], law.covariance(v, v))
-    if len(variables) == 2:
-        u, v = variables
-        covariances = law.covariance(u, v), law.covariance(u, u), law.covariance(v, v)
-        return law.pair(factors[u], factors[v], *covariances)
+    if len(variables) < 3 and not erfs.several(factors):
+        return _of_two(factors, law)
     for v in variables:
         if factors[v].is_polynomial(Z):
             return _by_parts(v, factors, law)
+    if (found := erfs.expectation(factors, law.covariance)) is not None:
+        return found
+    if len(variables) < 3:
+        return _of_two(factors, law)
     raise NotClosed(f"{len(variables)} mutually correlated Gaussian values under different nonlinearities")
+
+
+def _of_two(factors: Factors, law: Gaussians) -> sp.Expr:
+    """Or of one."""
+    variables = list(factors)
+    if len(variables) == 1:
+        (v,) = variables
+        return law.single(factors[v], law.covariance(v, v))
+    u, v = variables
+    return law.pair(factors[u], factors[v], law.covariance(u, v), law.covariance(u, u), law.covariance(v, v))
 
 
 def _by_parts(u: Variable, factors: Factors, law: Gaussians) -> sp.Expr:

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field, replace
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from ntkc.gaussian.erfs import erf_moment
 from ntkc.gaussian.price import Expectation
 from ntkc.ir.intrinsics import ratio
 from ntkc.ir.program import Assign, Carry, For, Instruction
 from ntkc.ir.recursion import Dual, Equation, LoopStep, Recursion, State, Step, zeros
+from ntkc.lowering.calls import called_once
 from ntkc.lowering.cells import SAME_CELL, NotCellwise, cells, cellwise, where_here
 from ntkc.lowering.forms import FULL, MATCHED, Forms
 from ntkc.lowering.homogeneous import Homogeneous, homogeneous
@@ -25,6 +27,7 @@ class Place:
     """What a loop body has computed so far: angles by moment and form, and what the sample part has to add."""
 
     angles: dict[tuple[sp.Expr, str], tuple[sp.Symbol, sp.Symbol, sp.Expr]] = field(default_factory=dict)
+    calls: dict[sp.Expr, sp.Symbol] = field(default_factory=dict)
     extra: list[Assign] = field(default_factory=list)
 
 
@@ -46,7 +49,9 @@ class Moments:
         return {index: place.extra for index, place in self.places.items()}
 
     def run(self, steps: tuple[Step, ...], kind: str, place: int = TOP) -> list[Instruction]:
-        self.places.setdefault(place, Place()).angles.clear()
+        here = self.places.setdefault(place, Place())
+        here.angles.clear()
+        here.calls.clear()
         found: list[Instruction] = []
         for step in steps:
             if isinstance(step, LoopStep):
@@ -66,6 +71,8 @@ class Moments:
         own = None if step.own is None else self.forms.rewritten(step.own, MATCHED, (0, 0))
         if own is not None and form == FULL and any(ranks):
             value, own = sp.Function("_with_diagonal")(value, own, sp.Symbol("same"), sp.Integer(ranks[0])), None
+        if value.has(erf_moment):
+            value = called_once(value, self.places[place].calls, before, "_self" if step.pair[3] == "11" else "")
         return [*before, Assign(step.symbol, value, own, step.span)]
 
     def _value(self, value: sp.Expr, form: str, ranks: tuple[int, int], place: int) -> tuple[list[Instruction], sp.Expr]:
@@ -112,7 +119,7 @@ class Moments:
         if value.is_Symbol or not value.args or not value.free_symbols:
             return value
         free = value.free_symbols - self.parameters
-        if (value.is_Pow or isinstance(value, ratio | AppliedUndef)) and free and not value.has(zeros):
+        if (value.is_Pow or isinstance(value, ratio | erf_moment | AppliedUndef)) and free and not value.has(zeros):
             if free <= self.sides.firsts:
                 return self._own(value, place)
             if free <= self.sides.seconds:

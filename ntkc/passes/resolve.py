@@ -11,6 +11,7 @@ from ntkc.passes.parse import parse
 from ntkc.passes.read import read
 from ntkc.resolving.builder import Builder
 from ntkc.resolving.outputs import reused_readouts, warnings_of
+from ntkc.resolving.problem import Gated
 from ntkc.resolving.raw import misused_inputs
 from ntkc.resolving.scope import Scope
 from ntkc.resolving.statements import Statements
@@ -28,7 +29,7 @@ def resolve(
     unrolled: frozenset[Span] = frozenset(),
 ) -> Network:
     """The network of one `arch` (by default the only one, or the last); `masked` where its sequences come with masks, `sampled`
-    as by `option expectation = sampled`, `unrolled` the `repeat`s that are written out turn by turn."""
+    as by `option expectation = sampled`, `unrolled` the loops that are written out turn by turn."""
     arch = _choose(file, name)
     scope = Scope()
     problems = _define(file, scope, ())
@@ -43,7 +44,9 @@ def resolve(
     unknown = set(statements.overrides) - set(scope.constants)
     problems += [_unknown_override(n, scope, arch) for n in sorted(unknown) if not problems]
     if problems:
-        raise ArchError(sorted(problems, key=lambda d: (d.span.source.name, d.span.start)))
+        problems.sort(key=lambda d: (d.span.source.name, d.span.start))
+        alone = statements.gated and {d.code for d in problems} == {"not-gaussian"}
+        raise Gated(problems, frozenset(statements.gated)) if alone else ArchError(problems)
     network = _network(arch, builder, statements, masked)
     if problems := [*reused_readouts(network), *misused_inputs(network)]:
         raise ArchError(problems)

@@ -26,7 +26,7 @@ from ntkc.ir.network import (
     VectorNode,
     WeightedNode,
 )
-from ntkc.layers.join import Begin, axis_names
+from ntkc.layers.join import Begin, Embed, axis_names
 from ntkc.resolving.needs import Needs
 from ntkc.resolving.nodes import Place
 from ntkc.resolving.numbers import is_linear
@@ -96,6 +96,8 @@ class Builder(Needs):
         self._need_positions(layer, place, span)
         grid = self._grid(layer, place.grid, span)
         geometry = layer.geometry(place.grid)
+        if operand in self.rows and isinstance(geometry, Select) and isinstance(geometry.axes[0], int):
+            return self.rows[operand][geometry.axes[0]]
         if not isinstance(geometry, Select):
             self._need_numbers(operand, span)
         if isinstance(geometry, Given):
@@ -184,6 +186,18 @@ class Builder(Needs):
         node = FinalNode(loop, slot, self._origin(span))
         return self._add(node, self.laws[following], replace(self.places[following], scan=None), self.widths[following])
 
+    def blank(self, width: int | None, span: Span) -> sp.Expr:
+        """A vector of zeros."""
+        return self._add(CombineNode((), self._origin(span)), Law.GAUSSIAN, Place(), width)
+
+    def row(self, steps: list[sp.Expr], span: Span) -> sp.Expr:
+        """Vectors as a sequence."""
+        singles = (self.begun(1, step, span) for step in steps)
+        placed = [self.positional(Embed(0, t, len(steps)), single, span) for t, single in enumerate(singles)]
+        index = self.materialize(sp.Add(*placed), span)
+        self.rows[index] = steps
+        return self.symbol(index)
+
     def apply(self, function: sp.Expr, dummies: tuple[sp.Symbol, ...], values: tuple[sp.Expr, ...], span: Span) -> sp.Expr:
         """A scalar function of values; a sum under it becomes one Gaussian argument."""
         arguments = [self._argument(value, span) for value in values]
@@ -196,6 +210,11 @@ class Builder(Needs):
             fail("no-value", "a number cannot stand for a value of the network here", span, "this is a number")
         if value in self._symbols:
             return self._symbols[value]
+        rest = value.xreplace(
+            {s: sp.S.Zero for s in symbols if self.nodes[self._symbols[s]] == CombineNode((), self._origin(span))}
+        )
+        if rest != value and self.reads(rest):
+            return self.materialize(rest, span)
         key = (value, self.loop)
         if key not in self._made:
             self._made[key] = self._gathered(sp.expand(value), symbols, span)
@@ -235,7 +254,13 @@ class Builder(Needs):
         laws = {self.law(s) for s in symbols}
         if len(widths) > 1 and (laws == {Law.DATA} or Law.DATA not in laws):  # raw and hidden have an error of their own
             label = f"one has {widths[0]} and one {widths[1]}"
-            fail("shape-mismatch", "values with different numbers of channels are combined", span, label, "give both the same `width=`")
+            fail(
+                "shape-mismatch",
+                "values with different numbers of channels are combined",
+                span,
+                label,
+                "give both the same `width=`",
+            )
 
     def _by_parts(self, value: sp.Expr, symbols: list[sp.Symbol], span: Span) -> int:
         """What acts on each channel acts on each part of a concatenation."""

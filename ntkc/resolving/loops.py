@@ -10,6 +10,7 @@ import sympy as sp
 from ntkc.diagnostics import Diagnostic
 from ntkc.ir import syntax as ast
 from ntkc.ir.network import Law, Slot
+from ntkc.layers.select import Slice
 from ntkc.resolving.expressions import Expressions
 from ntkc.resolving.problem import Problem, fail
 from ntkc.resolving.scope import POISON, Scope
@@ -18,6 +19,8 @@ from ntkc.source import Span
 Kind: TypeAlias = tuple[Law, int | None]
 """What is known of a carried value: its law and its nominal number of channels."""
 LONGEST_REPEAT = 1_000_000
+LONGEST_WRITTEN_OUT = 3
+"""Steps of a scan: a gate of each on both sides makes twice as many erfs, of which Gaussian expectations take six."""
 RESTRICTION = [Law.GAUSSIAN, Law.FUNCTION, Law.DATA]
 
 
@@ -26,6 +29,8 @@ class Loops(Expressions):
 
     problems: list[Diagnostic]
     unrolled: frozenset[Span]
+    gated: set[Span]
+    """Short scans in whose bodies nonlinearities act on what is carried."""
 
     @abstractmethod
     def run(self, body: tuple[ast.Statement, ...], scope: Scope) -> None:
@@ -133,6 +138,9 @@ class Loops(Expressions):
             fail("bad-positions", "`scan` needs to know the length", scan.sequence.span, "write it in the input's type")
         sequence = self.builder.symbol(self.builder.materialize(sequence, scan.sequence.span))  # before the loop, not inside it
         names = [state.name.id for state in scan.states]
+        if scan.span in self.unrolled:
+            self._need_assigned(scan)
+            return self._written_out(scan, sequence, int(place.grid[0]), scope)
         starts = [self._start(state, int(place.grid[0]), scope) for state in scan.states]
         parent = self.builder.loop
 
@@ -144,12 +152,42 @@ class Loops(Expressions):
                 inner.names[name] = carried + begun
 
         self._need_assigned(scan)
-        loop, following = self._settled(
-            scan.body, names, [(Law.GAUSSIAN, None)] * len(names), scope, scan.span, enter, widen=True
-        )
+        found, kinds = len(self.problems), [(Law.GAUSSIAN, None)] * len(names)
+        try:
+            loop, following = self._settled(scan.body, names, kinds, scope, scan.span, enter, widen=True)
+        except Problem as problem:
+            findings = [*self.problems[found:], *([problem.diagnostic] if problem.diagnostic else [])]
+            if place.grid[0] <= LONGEST_WRITTEN_OUT and {finding.code for finding in findings} == {"not-gaussian"}:
+                self.gated.add(scan.span)
+            raise
         slots = tuple(Slot(name, -1, f) for name, f in zip(names, following, strict=True))
         self.builder.close_loop(loop, int(place.grid[0]), slots, parent, scan.span, scan=True)
         return self.builder.final(loop, 0, following[0], scan.span)
+
+    def _written_out(self, scan: ast.Scan, sequence: sp.Expr, count: int, scope: Scope) -> sp.Expr:
+        """The same, each step in nodes of its own; a state that starts from 0 is as wide as it is later."""
+        names, found = [state.name.id for state in scan.states], len(self.problems)
+        widths: list[int | None] = [None] * len(names)
+        while True:
+            point = self.builder.checkpoint()
+            values = [
+                self.builder.blank(width, scan.span) if value == 0 else value
+                for value, width in zip((self.value(state.value, scope) for state in scan.states), widths, strict=True)
+            ]
+            steps = list[sp.Expr]()
+            for t in range(count):
+                inner = replace(scope, names={**scope.names, **dict(zip(names, values, strict=True))})
+                inner.names[scan.item.id] = self.builder.positional(Slice((t,)), sequence, scan.span)
+                self.run(scan.body, inner)
+                values = [inner.names[name] for name in names]
+                if len(self.problems) > found or POISON in values:
+                    raise Problem
+                steps.append(values[0])
+            after = [self.builder.widths[self.builder.materialize(value, scan.span)] for value in values]
+            if after == widths:
+                return self.builder.row(steps, scan.span)
+            widths = after
+            self.builder.rollback(point)
 
     def _need_assigned(self, scan: ast.Scan) -> None:
         """Each state gets a new value at each step."""

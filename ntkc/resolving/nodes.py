@@ -35,6 +35,8 @@ class Nodes:
         self.loops: list[Loop | None] = []
         self.loop: int | None = None
         self.sampled: Span | None = None
+        self.rows: dict[int, list[sp.Expr]] = {}
+        """The values at each position, of sequences that were put together of vectors."""
         self._symbols: dict[sp.Symbol, int] = {}
         self._made: dict[tuple[sp.Expr, int | None], int] = {}
         self._uses: dict[tuple[sp.Symbol, sp.Symbol, int | None], int] = {}
@@ -94,6 +96,7 @@ class Nodes:
         self._symbols = {s: i for s, i in self._symbols.items() if i < count}
         self._made = {key: i for key, i in self._made.items() if i < count}
         self._uses = {key: i for key, i in self._uses.items() if i < count}
+        self.rows = {i: row for i, row in self.rows.items() if i < count}
 
     def _origin(self, span: Span) -> Origin:
         return Origin(span, self.loop)

@@ -2,7 +2,7 @@
 
 from typing import NoReturn
 
-from ntkc.diagnostics import Diagnostic
+from ntkc.diagnostics import ArchError, Diagnostic
 from ntkc.source import Span
 
 SAMPLE_IT = "sample it: `option expectation = sampled`"
@@ -14,6 +14,14 @@ class Problem(Exception):
     def __init__(self, diagnostic: Diagnostic | None = None) -> None:
         self.diagnostic = diagnostic
         super().__init__(str(diagnostic))
+
+
+class Gated(ArchError):
+    """Nonlinearities act on what scans carry, and nothing else is wrong: those that are short may be written out step by step."""
+
+    def __init__(self, findings: list[Diagnostic], scans: frozenset[Span]) -> None:
+        self.scans = scans
+        super().__init__(findings)
 
 
 def fail(code: str, message: str, span: Span, label: str = "", help: str = "") -> NoReturn:

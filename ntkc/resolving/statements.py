@@ -20,7 +20,7 @@ from ntkc.source import Span
 from ntkc.vocabulary import layer_types
 
 RESERVED = re.compile(
-    r"(C|[KSTmAdev]\d|Theta\d|C_|[der]\d*_|own\d|root\d|root_|first_|turn|loop|i\d|jnp$|jax$|lax$|math$|params$|left$|right$|same$"
+    r"(C|[KSTmAdev]\d|Theta\d|C_|[der]\d*_|own\d|expected\d|root\d|root_|first_|turn|loop|i\d|jnp$|jax$|lax$|math$|params$|left$|right$|same$"
     r"|state$|samples$|seed$|weights$|xs$|outputs$|partial$|kernel$|nngp$|ntk$|dual_).*"
 )
 """Names of moments and of what else the emitted module defines."""
@@ -38,6 +38,7 @@ class Statements(Loops):
     def __init__(self, builder: Builder, overrides: dict[str, str], unrolled: frozenset[Span]) -> None:
         super().__init__(builder)
         self.unrolled = unrolled
+        self.gated: set[Span] = set()
         self.overrides = overrides
         self.problems: list[Diagnostic] = []
         self.parameters: list[Parameter] = []

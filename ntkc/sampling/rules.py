@@ -185,7 +185,14 @@ class Rules:
         shares = tuple(self.formulas.number(k) * s for (k, _), v in zip(node.parts, parts, strict=True) for s in v.shares)
         return Value(np.concatenate([v.val for v in parts]), np.concatenate([v.tan for v in parts]), parts[0].grid, shares)
 
+    def zero(self) -> Value:
+        """What a scan starts from."""
+        nothing = np.zeros((1, self.slices, sum(self.batches), 1))
+        return Value(nothing, nothing, ())
+
     def combine(self, node: CombineNode) -> Value:
+        if not node.terms:
+            return self.zero()
         terms = [(self.formulas.number(k), self.values[i]) for k, i in node.terms]
         val, tan = sum(k * v.val for k, v in terms), sum(k * v.tan for k, v in terms)
         return Value(np.asarray(val), np.asarray(tan), terms[0][1].grid, _shares([v for _, v in terms]))

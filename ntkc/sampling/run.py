@@ -78,7 +78,7 @@ class Run(Rules):
         loop = self.network.loops[index]
         carried = [self.network.carried(index, slot) for slot in range(len(loop.slots))]
         for slot, (node, place) in enumerate(zip(carried, loop.slots, strict=True)):
-            self.values[node] = self._zero() if place.initial < 0 else self.values[place.initial]
+            self.values[node] = self.zero() if place.initial < 0 else self.values[place.initial]
             self.kept[index, slot] = []
         mask = self._walked(index) if loop.scan else None
         for turn in range(loop.count):
@@ -96,10 +96,6 @@ class Run(Rules):
         """The mask of the sequences that a scan goes over."""
         items = (self.values[n.operand].present for n in self.network.nodes if isinstance(n, ItemNode) and n.loop == loop)
         return next((mask for mask in items if mask is not None), None)
-
-    def _zero(self) -> Value:
-        nothing = np.zeros((1, self.slices, sum(self.batches), 1))
-        return Value(nothing, nothing, ())
 
     def _node(self, index: int, node: Node) -> None:
         self._compute(index, node)

@@ -189,7 +189,7 @@ def _by_batches(x1, x2, params, get, symmetric, dtype, precision):
     wide1, wide2 = ([_cast(x, jnp.float64) for x in xs] for xs in (x1, x2))
     left = _alone(wide1, params)
     right = left if symmetric else _alone(wide2, params)
-    return _recursion(get, params, jnp.float64)(*_grams(wide1, wide2), left, right, symmetric)
+    return _recursion(get, params, jnp.float64)(*_grams(wide1, wide2, jnp.float64), left, right, symmetric)
 
 
 def _own_by_batches(xs, params, get, dtype):
@@ -201,7 +201,7 @@ def _compiled(x1, x2, params, get, symmetric, precision):
     """Whole tables; an error where they are not finite."""
     found = _whole(x1, x2, params, get, symmetric)
     for v in jax.tree.leaves(found):
-        if not isinstance(v, jax.core.Tracer) and not _finite(v):
+        if not isinstance(v, jax.core.Tracer) and not _largest(v) < float("inf"):
             what = "the values of a batch vary in fewer than three directions, so that E 1/|v|^2 and the NTK are infinite"
             raise ValueError(f"{what}: give samples of more features, or ask for get='nngp'")
     return found
