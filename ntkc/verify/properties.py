@@ -15,6 +15,9 @@ FACTOR = 3.0
 TOLERANCE = 1e-9
 """Of the largest entry; rounding of a few thousand operations in float64 stays far below."""
 
+SINGLE = 1e-6
+"""The same of float32: XLA rounds the two mirrored halves of a tile apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class Property:
@@ -37,7 +40,7 @@ def properties(compilation: Compilation, seed: int = 0) -> list[Property]:
     rows = [row for key, k in found.items() for row in _of_one(_label(key), k)]
     single = kernels(compilation, tuple(v.astype("float32") if v.dtype == float else v for v in x))
     rows += [
-        Property(f"{_label(key)} of one set of samples is symmetric to the last bit", _apart(k.T, k), 0.0)
+        Property(f"{_label(key)} of one set of samples is symmetric in float32", _apart(k.T, k), SINGLE)
         for key, k in single.items()
     ]
     for name, node in compilation.network.outputs:

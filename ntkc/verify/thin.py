@@ -11,15 +11,14 @@ from ntkc.diagnostics import ArchError
 from ntkc.ir.geometry import BadGrid, Grid, Pool, Window, on_axes
 from ntkc.ir.layer import Positional, Weighted
 from ntkc.ir.network import CarriedNode, FinalNode, InputNode, Network, Node, PositionalNode, VectorNode, WeightedNode
-from ntkc.layers.join import Embed
-from ntkc.layers.resize import Resize
-from ntkc.layers.select import Slice
 from ntkc.passes.derive import derive
 from ntkc.passes.lower import lower
 from ntkc.pipeline import Compilation
 
 WIDEST = 3
 """Pools above it may be made narrow on every axis."""
+PLACES = ("indices", "total")
+"""Arguments of layers that speak of positions by number."""
 ACROSS = 2
 """Positions on each axis but the first."""
 
@@ -91,11 +90,11 @@ class _Cut:
         return _reading(found, math.prod(a.size for a in geometry.axes), math.prod(sizes))
 
     def _positional(self, layer: Positional, before: Grid, grid: Grid) -> Positional:
-        if isinstance(layer, Embed | Slice) and before != grid:
+        if any(hasattr(layer, name) for name in PLACES) and before != grid:
             raise TooThin
-        if isinstance(layer, Resize):
+        if hasattr(layer, "shape"):
             shape = zip(on_axes(layer.shape, before, "`shape`"), before, grid, strict=True)
-            return replace(layer, shape=tuple(max(1, m * (now or 1) // (n or 1)) for m, n, now in shape))
+            return replace(layer, shape=tuple(max(1, m * (now or 1) // (n or 1)) for m, n, now in shape))  # type: ignore[call-arg]
         geometry = layer.geometry(grid)
         return replace(layer, window=_fitting(geometry, grid)) if isinstance(geometry, Pool) else layer  # type: ignore[call-arg]
 

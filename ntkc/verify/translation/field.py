@@ -21,7 +21,7 @@ DIGITS = 60
 LARGEST = 4000
 LONGEST = 40
 """Terms: of a product, and of a value that has no name."""
-SELDOM = 100
+SELDOM = 500
 _ASKED = count()
 
 
