@@ -13,7 +13,7 @@ import sympy as sp
 from ntkc.backends.normalized import Batches, centred
 from ntkc.backends.prelude.batches import _COARSE, _FINE, _laplace
 from ntkc.backends.reference import evaluate
-from ntkc.gaussian.bends import bends, is_linear_in_pieces
+from ntkc.deriving.bends import bends, is_linear_in_pieces
 from ntkc.gaussian.moments import A, B, C
 from ntkc.gaussian.price import expectation
 from ntkc.gaussian.terms import Z
