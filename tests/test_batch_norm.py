@@ -100,7 +100,7 @@ def _relu(c: Any, a: Any, b: Any) -> Any:
     return (root + c * (lib.pi / 2 + lib.atan2(c, root))) / (2 * lib.pi)
 
 
-@pytest.mark.parametrize("body", [SIMPLE, DEEP], ids=["simple", "deep"])
+@pytest.mark.parametrize("body", [SIMPLE, DEEP, OTHERS["one_matrix"]], ids=["simple", "deep", "one_matrix"])
 def test_reference(body: str) -> None:
     """Where the values of the first layer vary in three directions only, which is the least."""
     compilation, x, y = _compile(body), _draw(6, 3), _draw(4, 3, seed=1)
@@ -135,7 +135,7 @@ def test_slices_agree(body: str) -> None:
         ):
             gap = (np.asarray(sample) - kernel) / np.asarray(error)
             assert np.sqrt(np.mean(gap**2)) < 2.2
-            assert np.max(error) < 0.03 * np.abs(kernel).max()
+            assert np.max(error) < 0.05 * np.abs(kernel).max()
 
 
 def _draws(compilation: Compilation, x: np.ndarray, y: np.ndarray, width: int, count: int) -> tuple[np.ndarray, np.ndarray]:

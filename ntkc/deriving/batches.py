@@ -113,6 +113,9 @@ class Batches(Nonlinear):
         key = ("A", joint, joint, side)
         if key not in self._memo:
             operand = self._operand(joint)
-            value = centred(own_table(self.second(operand, operand, CROSS)))
+            table = self.second(operand, operand, CROSS)
+            if not table.free_symbols - {parameter.symbol for parameter in self.network.parameters}:
+                raise Underivable(joint, "this value is the same for all samples, so it has no deviation over the batch")
+            value = centred(own_table(table))
             self._memo[key] = self._record(key, value, "batch_norm", ())
         return self._memo[key]
