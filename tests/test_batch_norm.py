@@ -100,7 +100,14 @@ def _relu(c: Any, a: Any, b: Any) -> Any:
     return (root + c * (lib.pi / 2 + lib.atan2(c, root))) / (2 * lib.pi)
 
 
-@pytest.mark.parametrize("body", [SIMPLE, DEEP, OTHERS["one_matrix"]], ids=["simple", "deep", "one_matrix"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(SIMPLE, id="simple"),
+        pytest.param(DEEP, id="deep"),
+        pytest.param(OTHERS["one_matrix"], id="one_matrix", marks=pytest.mark.slow),
+    ],
+)
 def test_reference(body: str) -> None:
     """Where the values of the first layer vary in three directions only, which is the least."""
     compilation, x, y = _compile(body), _draw(6, 3), _draw(4, 3, seed=1)
