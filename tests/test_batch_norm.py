@@ -13,7 +13,7 @@ import sympy as sp
 from ntkc.backends.normalized import Batches, centred
 from ntkc.backends.prelude.batches import _COARSE, _FINE, _laplace
 from ntkc.backends.reference import evaluate
-from ntkc.gaussian.bends import bends, is_linear_in_pieces
+from ntkc.deriving.bends import bends, is_linear_in_pieces
 from ntkc.gaussian.moments import A, B, C
 from ntkc.gaussian.price import expectation
 from ntkc.gaussian.terms import Z
@@ -100,7 +100,14 @@ def _relu(c: Any, a: Any, b: Any) -> Any:
     return (root + c * (lib.pi / 2 + lib.atan2(c, root))) / (2 * lib.pi)
 
 
-@pytest.mark.parametrize("body", [SIMPLE, DEEP], ids=["simple", "deep"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(SIMPLE, id="simple"),
+        pytest.param(DEEP, id="deep"),
+        pytest.param(OTHERS["one_matrix"], id="one_matrix", marks=pytest.mark.slow),
+    ],
+)
 def test_reference(body: str) -> None:
     """Where the values of the first layer vary in three directions only, which is the least."""
     compilation, x, y = _compile(body), _draw(6, 3), _draw(4, 3, seed=1)
@@ -135,7 +142,7 @@ def test_slices_agree(body: str) -> None:
         ):
             gap = (np.asarray(sample) - kernel) / np.asarray(error)
             assert np.sqrt(np.mean(gap**2)) < 2.2
-            assert np.max(error) < 0.03 * np.abs(kernel).max()
+            assert np.max(error) < 0.05 * np.abs(kernel).max()
 
 
 def _draws(compilation: Compilation, x: np.ndarray, y: np.ndarray, width: int, count: int) -> tuple[np.ndarray, np.ndarray]:

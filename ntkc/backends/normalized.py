@@ -165,6 +165,7 @@ def normalized(
     formula."""
     *moving, cross, first, second = tables if kind != "_alone" else (tables[0],) * 3
     shifts = tuple(len(own) * call(eps, ())() for own, eps in zip((first, second), law.eps, strict=True))
+    cross, *moving = (np.broadcast_to(v, (len(first), len(second))) for v in (cross, *moving))
     batches = Batches((first, second), centred(cross), shifts, same, number)
     if kind == "_alone":
         return batches.mean(call(law.mean, (A,)))

@@ -221,10 +221,9 @@ class _Value:
         name = call.func.__name__
         if name.startswith("encoding"):
             return self._encoding(name)
-        if name == "_centred":
-            return centred(_Value(self.machine, self.memory, 2).of(call.args[0]))
-        if name.startswith("batch"):
-            return self._normalized(name, call)
+        return self._normalized(name, call) if name.startswith(("_centred", "batch")) else self._mapped(name, call)
+
+    def _mapped(self, name: str, call: AppliedUndef) -> Any:
         arrays = {str(s): np.ndim(self.memory.get(s, 0)) for s in call.free_symbols}
         if self.axes == 2 and name != "_zeros" and set(arrays.values()) == {1}:  # of one sample alone
             moment = _Value(self.machine, self.memory, 1).of(call)
@@ -271,14 +270,14 @@ class _Value:
         return np.array(geometry.moments(), dtype=object).astype(self.machine.dtype)[apart]
 
     def _normalized(self, name: str, call: AppliedUndef) -> Any:
-        stem = stem_of(name)
-        law, tables = self.machine.maps[stem].geometry, call.args if name.endswith("_alone") else call.args[:-1]
-        assert isinstance(law, Normalization)
+        tables = call.args[:-1] if len(call.args) > 1 else call.args
         arrays = [_Value(self.machine, self.memory, 2).of(table) for table in tables]
-        same = call.args[-1] == SAME and bool(self.memory[SAME])
-        return normalized(
-            law, name.removeprefix(stem), arrays, same or name.endswith("_alone"), self.machine.call, self.machine.number
-        )
+        if name == "_centred":
+            return centred(arrays[0])
+        law = self.machine.maps[stem := stem_of(name)].geometry
+        assert isinstance(law, Normalization)
+        kind, same = name.removeprefix(stem), call.args[-1] == SAME and bool(self.memory[SAME])
+        return normalized(law, kind, arrays, same or kind == "_alone", self.machine.call, self.machine.number)
 
     def _presence(self, name: str, mask: Any) -> Any:
         """What is present after a map, or the last position that is."""

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import sympy as sp
 
+from ntkc.deriving.bends import bends, is_linear_in_pieces
 from ntkc.deriving.memory import CROSS, FIRST, SECOND, Finding, Underivable
 from ntkc.deriving.nonlinear import Nonlinear
-from ntkc.gaussian.bends import bends, is_linear_in_pieces
 from ntkc.gaussian.moments import mean
 from ntkc.gaussian.price import expectation
 from ntkc.gaussian.slope import slope
@@ -18,7 +18,6 @@ from ntkc.gaussian.terms import Z
 from ntkc.ir.network import InputNode, JointNode, Law, Network, Node, NonlinearNode, Type
 from ntkc.ir.normalization import Normalization, centred
 from ntkc.ir.recursion import SAME, own_table
-from ntkc.resolving.problem import SAMPLE_IT
 
 BATCH = (None,)
 """The index grid whose positions are the samples of a batch."""
@@ -45,7 +44,7 @@ def whole_batches(network: Network) -> Network:
         return network
     if any(network.grids):
         joint = next(i for i, node in enumerate(network.nodes) if isinstance(node, JointNode))
-        raise Underivable(joint, "`batch_norm` is derived for networks without positions only", help=SAMPLE_IT)
+        raise Underivable(joint, "`batch_norm` is derived for networks without positions only", sampled=True)
     nodes = tuple(_with_batch(node) for node in network.nodes)
     return replace(network, nodes=nodes, grids=(BATCH,) * len(nodes), masked=False)
 
@@ -64,7 +63,7 @@ class Batches(Nonlinear):
             return None
         if joints[0] is None or joints[1] is None:
             alone = p if joints[1] is None else q
-            raise Underivable(alone, "this normalized value is correlated with one that is not normalized", help=SAMPLE_IT)
+            raise Underivable(alone, "this normalized value is correlated with one that is not normalized", sampled=True)
         u, v = self._operand(joints[0]), self._operand(joints[1])
         name = self._normalization(p, q)
         same = SAME if joints[0] == joints[1] else sp.S.Zero
@@ -93,20 +92,20 @@ class Batches(Nonlinear):
         assert joint is not None
         function = node.function.subs(node.symbols[0], Z) if isinstance(node, NonlinearNode) else Z
         if isinstance(node, NonlinearNode) and len(node.symbols) > 1:
-            raise Underivable(p, "a function of a normalized value and of others", help=SAMPLE_IT)
+            raise Underivable(p, "a function of a normalized value and of others", sampled=True)
         if not is_linear_in_pieces(function):
             reason = (
                 "not a multiple of z on each side of 0, so the deviation that `batch_norm` divides by does not come out of it"
             )
-            help = f"let relu, leaky_relu or abs follow `batch_norm`, or {SAMPLE_IT}"
-            raise Underivable(p, f"{str(function).replace(str(Z), 'z')} is {reason}", help=help)
+            help = "let relu, leaky_relu or abs follow `batch_norm`"
+            raise Underivable(p, f"{str(function).replace(str(Z), 'z')} is {reason}", help=help, sampled=True)
         self.names.derived(function, slope(function, Z))
         return function, joint
 
     def _operand(self, joint: int) -> int:
         (operand,) = self.network.operands(joint)
         if self.network.laws[operand] is not Law.GAUSSIAN:
-            raise Underivable(joint, "`batch_norm` of a value that is not Gaussian", help=SAMPLE_IT)
+            raise Underivable(joint, "`batch_norm` of a value that is not Gaussian", sampled=True)
         return operand
 
     def _centred(self, joint: int, side: str) -> sp.Expr:
@@ -114,6 +113,9 @@ class Batches(Nonlinear):
         key = ("A", joint, joint, side)
         if key not in self._memo:
             operand = self._operand(joint)
-            value = centred(own_table(self.second(operand, operand, CROSS)))
+            table = self.second(operand, operand, CROSS)
+            if not table.free_symbols - {parameter.symbol for parameter in self.network.parameters}:
+                raise Underivable(joint, "this value is the same for all samples, so it has no deviation over the batch")
+            value = centred(own_table(table))
             self._memo[key] = self._record(key, value, "batch_norm", ())
         return self._memo[key]

@@ -24,10 +24,10 @@ Finding: TypeAlias = tuple[sp.Expr, str, tuple[str, ...]]
 
 class Underivable(Exception):
     """No rule applies; names the node that is at fault, and the loop whose turns are correlated in a way that its states do not
-    tell, if it is that; `help` is a cure of its own."""
+    tell, if it is that; `help` is a cure of its own, and `sampled` says that to sample it is one."""
 
-    def __init__(self, node: int, reason: str, loop: int | None = None, help: str = "") -> None:
-        self.node, self.reason, self.loop, self.help = node, reason, loop, help
+    def __init__(self, node: int, reason: str, loop: int | None = None, help: str = "", sampled: bool = False) -> None:
+        self.node, self.reason, self.loop, self.help, self.sampled = node, reason, loop, help, sampled
         super().__init__(reason)
 
 

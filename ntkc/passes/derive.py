@@ -68,7 +68,9 @@ def _output(rules: Rules, name: str, node: int) -> Output:
 def _diagnostic(network: Network, error: Underivable) -> Diagnostic:
     span = network.nodes[error.node].origin.span
     help = "write it so that each nonlinearity acts on one Gaussian value, or as a sum of products of such"
-    if error.help:
+    if error.sampled:
+        help = f"{error.help}, or {SAMPLE_IT}" if error.help else SAMPLE_IT
+    elif error.help:
         help = error.help
     elif error.loop is not None:
         help = f"a `repeat` of at most {LONGEST_UNROLLED} turns would be written out turn by turn"

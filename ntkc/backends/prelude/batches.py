@@ -127,6 +127,11 @@ def _across(integrand, table, own1, own2, eps1, eps2):
     return math.sqrt(n1 * n2) * jnp.sum(lax.map(row, (nodes, weights)), 0)
 
 
+def _table(k, own1, own2):
+    """The covariance less means of values of two batches; where they share a bias alone it is one number."""
+    return _centred(jnp.broadcast_to(k, (own1.shape[0], own2.shape[0])))
+
+
 def _unit(own):
     return 40 * lax.stop_gradient(jnp.trace(own))
 
@@ -140,14 +145,14 @@ def _normalized(second, table, own1, own2, same, eps1, eps2):
 
     if same:
         return _within(integrand, own1, eps1)
-    return _across(integrand, _centred(table), own1, own2, eps1, eps2)
+    return _across(integrand, _table(table, own1, own2), own1, own2, eps1, eps2)
 
 
 def _normalized_tangent(functions, tangent, table, own1, own2, same, eps1, eps2):
     """The tangent moment of f(x) and g(x'), by E f g, E f' g', E f'' g and E f g'' of a pair: products of v with functions of it
     are taken apart by Stein's lemma. NaN where it is infinite or not resolved."""
     units = jnp.sqrt(_unit(own1) * _unit(own2))
-    m = _centred(tangent) / units
+    m = _table(tangent, own1, own2) / units
 
     def integrand(blocks, damped, powers):
         first, cross, second = blocks
@@ -160,7 +165,7 @@ def _normalized_tangent(functions, tangent, table, own1, own2, same, eps1, eps2)
         both += (first @ right).diagonal()[:, None] * ddf_g + (left @ second).diagonal()[None, :] * f_ddg
         return damped * (m * df_dg - powers[0] * one - powers[1] * other + powers[2] * both)
 
-    found = _within(integrand, own1, eps1) if same else _across(integrand, _centred(table), own1, own2, eps1, eps2)
+    found = _within(integrand, own1, eps1) if same else _across(integrand, _table(table, own1, own2), own1, own2, eps1, eps2)
     return jnp.where(_spread(own1, eps1) & _spread(own2, eps2), found, jnp.nan)
 
 
