@@ -1,4 +1,4 @@
-"""What every valid program satisfies: code, reference, certificate, canonical form, precisions, orders of rows, finite networks."""
+"""What valid programs satisfy: code, reference, certificate, canonical form, precisions, orders of rows, finite networks."""
 
 import ast
 import json
@@ -47,7 +47,9 @@ class Case:
         shapes = [(4, *shape) for _, shape in module.INPUTS]
         odd = source.permutation(len(ROWS))[:2]
         return tuple(
-            source.integers(3, size=s) if name in module.TOKENS else _odd_rows(source.normal(size=s), [ROWS[i] for i in odd], source)
+            source.integers(3, size=s)
+            if name in module.TOKENS
+            else _odd_rows(source.normal(size=s), [ROWS[i] for i in odd], source)
             for (name, _), s in zip(module.INPUTS, shapes, strict=True)
         )
 
@@ -100,7 +102,9 @@ def _odd_rows(x: np.ndarray, odd: list[str], source: np.random.Generator) -> np.
 def close(case: Case, found: Table, expected: Table, tolerance: float, what: str, where: Any = ...) -> None:
     for key, table in expected.items():
         gap = np.abs(found[key] - table) / case.scale(key)
-        assert np.all(gap[where] <= tolerance), f"{what}: {' '.join(key)} is off by {np.max(gap[where]):.2e}\n{found[key]}\n{table}"
+        assert np.all(gap[where] <= tolerance), (
+            f"{what}: {' '.join(key)} is off by {np.max(gap[where]):.2e}\n{found[key]}\n{table}"
+        )
 
 
 def agrees_with_the_reference(case: Case) -> None:
@@ -109,13 +113,15 @@ def agrees_with_the_reference(case: Case) -> None:
         exact = evaluate(case.net.recursion, case.rows[i], case.rows[j], 15)
         for kind, name in case.found:
             value, found = float(getattr(exact, kind)[name]), case.found[kind, name][i, j]
-            assert abs(found - value) <= CODE * case.scale((kind, name))[i, j], f"{kind} {name} {i}{j}: {found}, reference {value}"
+            assert abs(found - value) <= CODE * case.scale((kind, name))[i, j], (
+                f"{kind} {name} {i}{j}: {found}, reference {value}"
+            )
         if time.process_time() - start > SECONDS:
             return
 
 
 def takes_hyperparameters(case: Case) -> None:
-    params = {name: v for name, v in zip(case.net.module().PARAMS, (0.8, 0.45), strict=False)}
+    params = dict(zip(case.net.module().PARAMS, (0.8, 0.45), strict=False))
     found = case.tables(**params)
     exact = evaluate(case.net.recursion, case.rows[0], case.rows[1], 15, params)
     for kind, name in found:
@@ -132,11 +138,9 @@ def semidefinite(case: Case) -> None:
 def orders(case: Case) -> None:
     """Rows in another order, and the same rows given twice; a row of two calls is not the same for dropout."""
     order = np.array([2, 0, 3, 1])
-    swapped = {key: table[order][:, order] for key, table in case.found.items()}
-    moved = case.tables(order)
-    close(case, {k: v[np.argsort(order)][:, np.argsort(order)] for k, v in moved.items()}, case.found, 1e-9, "permuted")
-    del swapped
-    twice = {k: v[:, np.argsort(order)] for k, v in case.tables(against=order).items()}
+    back = np.argsort(order)
+    close(case, {k: v[back][:, back] for k, v in case.tables(order).items()}, case.found, 1e-9, "permuted")
+    twice = {k: v[:, back] for k, v in case.tables(against=order).items()}
     apart = ~np.eye(4, dtype=bool) if "dropout" in case.net.source.text else ...
     close(case, twice, case.found, CODE, "against itself", apart)
 
@@ -208,7 +212,7 @@ def gradients(case: Case) -> None:
 
     def total(value: Any) -> Any:
         found = case.net.kernel(case.xs, get="nngp", **case.given, **{name: value}).nngp
-        return sum(jax.numpy.sum(by_name(found)[key[1]][:2, :2]) for _ in (0,))
+        return jax.numpy.sum(by_name(found)[key[1]][:2, :2])
 
     with jax.enable_x64(True):
         slope = float(jax.grad(total)(default))
@@ -223,7 +227,11 @@ def simulated(net: Compilation, budget: float, seed: int) -> str:
         rows = simulate(net, budget, seed)
     except Exhausted:
         return "exhausted"
-    wrong = [f"{r.kind} {r.output}: p = {r.fit.p_value:.1e}, off by {np.max(np.abs(r.fit.offset)):.3f}" for r in rows if r.fit.p_value < ALPHA]
+    wrong = [
+        f"{r.kind} {r.output}: p = {r.fit.p_value:.1e}, off by {np.max(np.abs(r.fit.offset)):.3f}"
+        for r in rows
+        if r.fit.p_value < ALPHA
+    ]
     assert not wrong, "finite networks: " + "; ".join(wrong)
     return f"{max(r.fit.detects for r in rows):.3f}"
 

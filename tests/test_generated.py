@@ -53,7 +53,8 @@ def _agree(text: str) -> None:
     try:
         agree(text)
     except ArchError as error:
-        assert all(d.code in REFUSED for d in error.diagnostics), error
+        if any(d.code not in REFUSED for d in error.diagnostics):
+            raise
         assume(False)
 
 
