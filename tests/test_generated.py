@@ -64,7 +64,7 @@ def test_valid_programs_agree(text: str) -> None:
     _agree(text)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=QUIET, derandomize=True)
+@settings(max_examples=40, deadline=None, suppress_health_check=QUIET, derandomize=True)
 @given(broken_programs())
 def test_broken_programs_are_diagnosed(text: str) -> None:
     diagnosed(text)
