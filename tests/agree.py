@@ -1,4 +1,4 @@
-"""What every valid program satisfies: code, reference, certificate, canonical form, precisions, orders of rows, finite networks."""
+"""What valid programs satisfy: code, reference, certificate, canonical form, precisions, orders of rows, finite networks."""
 
 import ast
 import json
@@ -121,7 +121,7 @@ def agrees_with_the_reference(case: Case) -> None:
 
 
 def takes_hyperparameters(case: Case) -> None:
-    params = {name: v for name, v in zip(case.net.module().PARAMS, (0.8, 0.45), strict=False)}
+    params = dict(zip(case.net.module().PARAMS, (0.8, 0.45), strict=False))
     found = case.tables(**params)
     exact = evaluate(case.net.recursion, case.rows[0], case.rows[1], 15, params)
     for kind, name in found:
@@ -138,11 +138,9 @@ def semidefinite(case: Case) -> None:
 def orders(case: Case) -> None:
     """Rows in another order, and the same rows given twice; a row of two calls is not the same for dropout."""
     order = np.array([2, 0, 3, 1])
-    swapped = {key: table[order][:, order] for key, table in case.found.items()}
-    moved = case.tables(order)
-    close(case, {k: v[np.argsort(order)][:, np.argsort(order)] for k, v in moved.items()}, case.found, 1e-9, "permuted")
-    del swapped
-    twice = {k: v[:, np.argsort(order)] for k, v in case.tables(against=order).items()}
+    back = np.argsort(order)
+    close(case, {k: v[back][:, back] for k, v in case.tables(order).items()}, case.found, 1e-9, "permuted")
+    twice = {k: v[:, back] for k, v in case.tables(against=order).items()}
     apart = ~np.eye(4, dtype=bool) if "dropout" in case.net.source.text else ...
     close(case, twice, case.found, CODE, "against itself", apart)
 
@@ -214,7 +212,7 @@ def gradients(case: Case) -> None:
 
     def total(value: Any) -> Any:
         found = case.net.kernel(case.xs, get="nngp", **case.given, **{name: value}).nngp
-        return sum(jax.numpy.sum(by_name(found)[key[1]][:2, :2]) for _ in (0,))
+        return jax.numpy.sum(by_name(found)[key[1]][:2, :2])
 
     with jax.enable_x64(True):
         slope = float(jax.grad(total)(default))

@@ -1,5 +1,5 @@
-"""Generated programs for hours: `python tests/run_generated.py FIRST LAST HOURS LOG`. Every seed is one valid program, named by it,
-and eight broken ones; a line of JSON tells what became of each."""
+"""Generated programs for hours: `python tests/run_generated.py FIRST LAST HOURS LOG`. A seed names one valid program and eight
+broken ones; a line of JSON tells what became of each."""
 
 import json
 import random
@@ -29,7 +29,7 @@ class TooLong(Exception):
     pass
 
 
-def stages(net: Any, seed: int, record: dict[str, Any]) -> dict[str, Callable[[], Any]]:
+def stages(net: Any, seed: int) -> dict[str, Callable[[], Any]]:
     case = Case(net, seed)
     kinds: list[dict[str, Callable[[], Any]]] = [
         {"simulated": lambda: agree.simulated(net, BUDGET, seed) if len(net.code) <= SHORT else None},
@@ -62,7 +62,7 @@ def valid(seed: int, only: str = "") -> dict[str, Any]:
     except Exception:
         record["failures"]["compile"] = traceback.format_exc()
         return record
-    for name, stage in stages(net, seed, record).items():
+    for name, stage in stages(net, seed).items():
         if only and name != only:
             continue
         start = time.process_time()

@@ -53,7 +53,8 @@ def _agree(text: str) -> None:
     try:
         agree(text)
     except ArchError as error:
-        assert all(d.code in REFUSED for d in error.diagnostics), error
+        if any(d.code not in REFUSED for d in error.diagnostics):
+            raise
         assume(False)
 
 
@@ -63,7 +64,7 @@ def test_valid_programs_agree(text: str) -> None:
     _agree(text)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=QUIET, derandomize=True)
+@settings(max_examples=40, deadline=None, suppress_health_check=QUIET, derandomize=True)
 @given(broken_programs())
 def test_broken_programs_are_diagnosed(text: str) -> None:
     diagnosed(text)

@@ -87,6 +87,9 @@ NETWORKS = {
     "standard_attention": "option parameterization = standard\n" + SEQUENCE + "h = dense(x, width=100) |> relu\n"
     "output h |> attention(tied_query_key=true, value_std=1.2, out_std=0.8, b_std=0.3, width=256) |> erf |> flatten\n"
     "|> dense(parameterization=ntk)",
+    "standard_leaky_rnn": "option parameterization = standard\n" + SEQUENCE + "layer W = dense(W_std=1.3, width=256)\n"
+    "layer U = dense(width=256)\n"
+    "hs = scan u in x, h = 0 { h = 0.4 * h + 0.6 * relu(W(h) + U(u)) }\noutput hs |> last |> dense(parameterization=ntk)",
     "standard_embedding": "option parameterization = standard\ninput t: tokens(6, 4)\n"
     "output t |> embedding(std=0.7, width=256) |> erf |> flatten |> dense",
 }  # fmt: skip

@@ -74,11 +74,11 @@ class Expected(ABC):
         for symbol in where:
             if any(_jumps(function, symbol, kink) for kink in _kinks(function, symbol)):
                 raise Unknown(f"v{p} jumps, so its derivative is no function")
-        whole = ((node, sp.diff(function, symbol)) for symbol, node in where.items())
-        slopes = [
-            (node, slope.replace(sp.DiracDelta, lambda *_: sp.S.Zero)) for node, slope in whole
-        ]  # without a jump they cancel
-        return [(node, self._split(slope, where)) for node, slope in slopes]
+        found = []
+        for symbol, node in where.items():
+            slope = sp.diff(function, symbol).replace(sp.DiracDelta, lambda *_: sp.S.Zero)  # without a jump they cancel
+            found.append((node, self._split(slope, where)))
+        return found
 
     def _split(self, function: sp.Expr, where: dict[sp.Symbol, int]) -> list[Term]:
         """A sum of products of functions of one Gaussian value each."""

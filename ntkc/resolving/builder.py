@@ -253,25 +253,15 @@ class Builder(Needs):
         widths = [w for w in dict.fromkeys(self.widths[self._symbols[s]] for s in symbols) if w is not None]
         laws = {self.law(s) for s in symbols}
         if len(widths) > 1 and (laws == {Law.DATA} or Law.DATA not in laws):  # raw and hidden have an error of their own
-            label = f"one has {widths[0]} and one {widths[1]}"
-            fail(
-                "shape-mismatch",
-                "values with different numbers of channels are combined",
-                span,
-                label,
-                "give both the same `width=`",
-            )
+            message, label = "values with different numbers of channels are combined", f"one has {widths[0]} and one {widths[1]}"
+            fail("shape-mismatch", message, span, label, "give both the same `width=`")
 
     def _by_parts(self, value: sp.Expr, symbols: list[sp.Symbol], span: Span) -> int:
         """What acts on each channel acts on each part of a concatenation."""
         parts = [n.parts if isinstance(n := self.nodes[self._symbols[s]], ConcatNode) else () for s in symbols]
         if len({tuple(k for k, _ in p) for p in parts}) > 1:
-            fail(
-                "shape-mismatch",
-                "values with different channels are combined",
-                span,
-                "one is a concatenation, or of other widths",
-            )
+            label = "one is a concatenation, or of other widths"
+            fail("shape-mismatch", "values with different channels are combined", span, label)
         columns = [
             value.xreplace({s: self.symbol(p[i][1]) for s, p in zip(symbols, parts, strict=True)}) for i in range(len(parts[0]))
         ]

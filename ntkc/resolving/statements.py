@@ -21,9 +21,9 @@ from ntkc.vocabulary import layer_types
 
 RESERVED = re.compile(
     r"(C|[KSTmAdev]\d|Theta\d|C_|[der]\d*_|own\d|expected\d|root\d|root_|first_|turn|loop|i\d|jnp$|jax$|lax$|math$|params$|left$|right$|same$"
-    r"|state$|samples$|seed$|weights$|xs$|outputs$|partial$|kernel$|nngp$|ntk$|dual_).*"
+    r"|x1$|x2$|get$|precision$|mask$|state$|samples$|seed$|weights$|xs$|outputs$|partial$|kernel$|nngp$|ntk$|dual_).*"
 )
-"""Names of moments and of what else the emitted module defines."""
+"""Names of moments, of what else the emitted module defines, and of what else `kernel` takes."""
 BUSY = re.compile(
     r"[a-eghpqxyz]|det|z\d+|arg_.*|given_.*|param_.*|same_cell|here|above|beside|corner|tables|firsts|seconds|partial|init|apply|diagonal"
 )

@@ -43,4 +43,4 @@ def _narrow(network: Network, node: Node, last: bool, scaled: Callable[[int], in
         layer = replace(layer, fan_in=fan_in // reads * scaled(reads))  # type: ignore[call-arg]
     if width is not None:
         layer = replace(layer, width=None if last else scaled(width))  # type: ignore[call-arg]
-    return replace(node, layer=layer)
+    return replace(node, layer=layer)  # type: ignore[arg-type]
