@@ -24,9 +24,8 @@ from ntkc.passes.derive import LONGEST_UNROLLED, Entangled, derive
 from ntkc.passes.lower import lower
 from ntkc.passes.parse import parse
 from ntkc.passes.read import read
-from ntkc.passes.resolve import resolve
+from ntkc.passes.resolve import Gated, resolve
 from ntkc.passes.warn import warn as warnings_of
-from ntkc.resolving.problem import Gated
 from ntkc.sampling.sampled import Sampled, diagonal, sampled
 from ntkc.source import Source, Span
 

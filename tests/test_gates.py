@@ -43,7 +43,7 @@ hs = scan u in x, h = 0 {
 PROGRAMS = {
     "product": "input x: vector(3)\ninput y: vector(3)\nlayer W = dense(W_std=1.2, b_std=0.2)\n"
     "output dense(gate(W(x)) * erf(W(y) / 2) * dense(x))",
-    "squares": "input x: vector(3)\nlayer W = dense(W_std=1.2)\nh = W(x)\noutput dense(gate(h) ** 2 + W(erf(h)))",
+    "squares": "input x: vector(3)\noutput dense(gate(dense(x, W_std=1.2)) ^ 2)",
     "mean": "input x: sequence(2, 3)\n" + GRU + "output hs |> global_avg_pool |> dense",
     "last": "input x: sequence(2, 3)\n" + GRU + "output hs |> last |> dense",
     "reset": "input x: sequence(2, 3)\n" + RESET + "output hs[-1] |> dense",
@@ -125,9 +125,9 @@ def test_agrees_with_the_sampled_limit(name: str) -> None:
         exact = compilation.kernel(x)
     found = _compile(PROGRAMS[name], sampled=True).kernel(x, samples=256 * 64, replicates=64)
     for kind in ("nngp", "ntk"):
-        error, gap = getattr(found, f"{kind}_error"), getattr(found, kind) - getattr(exact, kind)
-        assert float(jnp.abs(gap / error).max()) < 5.5
-        assert float(error.max() / jnp.abs(getattr(exact, kind)).max()) < 0.02, "too uncertain to tell"
+        error, mean, value = (np.asarray(getattr(*of)) for of in ((found, f"{kind}_error"), (found, kind), (exact, kind)))
+        assert np.abs((mean - value) / error).max() < 5.5
+        assert error.max() / np.abs(value).max() < 0.03, "too uncertain to tell"
 
 
 @pytest.mark.parametrize("width", [64, 256])
@@ -167,7 +167,8 @@ def test_a_scan_is_what_its_steps_are_by_hand() -> None:
 
 
 def test_the_checker_proves_and_contradicts() -> None:
-    certificate = _compile(PROGRAMS["last"]).certificate()
+    assert {finding.status for finding in prove(_compile(PROGRAMS["last"]).certificate())} <= {"proven", "checked"}
+    certificate = _compile(PROGRAMS["product"]).certificate()
     assert {finding.status for finding in prove(certificate)} <= {"proven", "checked"}
     step = next(s for s in certificate["steps"] if "erf_moment(2" in s["value"])
     before, after = step["value"].split("erf_moment(2, ", 1)

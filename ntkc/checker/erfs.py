@@ -47,15 +47,14 @@ def _kind(term: sp.Expr) -> Kind | None:
     coefficient: sp.Expr = sp.S.One
     scales, rates = list[sp.Expr](), list[sp.Expr]()
     for factor in sp.Mul.make_args(term):
-        inner = factor.exp if isinstance(factor, sp.exp) else factor.base.args[0] if _power_of_erf(factor) else None
         if not factor.has(Z):
             coefficient *= factor
         elif isinstance(factor, sp.erf):
             scales.append(sp.cancel(factor.args[0] / Z))
-        elif isinstance(factor, sp.exp) and (-inner / Z**2).is_positive and not sp.cancel(inner / Z**2).has(Z):
-            rates.append(sp.sqrt(-sp.cancel(inner / Z**2)))
-        elif inner is not None and not isinstance(factor, sp.exp):
-            scales += [sp.cancel(inner / Z)] * int(factor.exp)
+        elif isinstance(factor, sp.exp) and (-factor.exp / Z**2).is_positive and not sp.cancel(factor.exp / Z**2).has(Z):
+            rates.append(sp.sqrt(-sp.cancel(factor.exp / Z**2)))
+        elif _power_of_erf(factor):
+            scales += [sp.cancel(factor.base.args[0] / Z)] * int(factor.exp)
         else:
             return None
     return None if any(r.has(Z) for r in scales) else (coefficient, scales, rates)

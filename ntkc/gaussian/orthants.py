@@ -42,8 +42,9 @@ def _signs(table: Table, exact: bool) -> Any:
     """E of the product of the signs; entries are numbers or arrays of them."""
     if not table:
         return 1
-    functions = (np.frompyfunc(mp.sqrt, 1, 1), np.frompyfunc(mp.atan2, 2, 1)) if exact else (np.sqrt, np.arctan2)
-    root, angle, pi = *functions, mp.pi if exact else np.pi
+    root: Any = np.frompyfunc(mp.sqrt, 1, 1) if exact else np.sqrt
+    angle: Any = np.frompyfunc(mp.atan2, 2, 1) if exact else np.arctan2
+    pi: Any = mp.pi if exact else np.pi
     if len(table) == 2:
         (a, c), (_, b) = table
         return 2 / pi * angle(c, root(a * b - c**2))

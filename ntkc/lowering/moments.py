@@ -157,7 +157,7 @@ class Moments:
 
     def _by_cells(self, step: LoopStep, states: tuple[State, ...], kind: str) -> For | None:
         """A scan cell by cell, where it reads neighbouring cells only."""
-        known, places = dict(self._known), {i: Place({}, list(p.extra)) for i, p in self.places.items()}
+        known, places = dict(self._known), {i: Place(extra=list(p.extra)) for i, p in self.places.items()}
         self.places.setdefault(step.index, Place()).angles.clear()
         try:
             tables = frozenset(s.symbol for s in states)

@@ -11,7 +11,7 @@ from ntkc.passes.parse import parse
 from ntkc.passes.read import read
 from ntkc.resolving.builder import Builder
 from ntkc.resolving.outputs import reused_readouts, warnings_of
-from ntkc.resolving.problem import Gated
+from ntkc.resolving.problem import Gated as Gated
 from ntkc.resolving.raw import misused_inputs
 from ntkc.resolving.scope import Scope
 from ntkc.resolving.statements import Statements

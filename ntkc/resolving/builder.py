@@ -26,7 +26,7 @@ from ntkc.ir.network import (
     VectorNode,
     WeightedNode,
 )
-from ntkc.layers.join import Begin, Embed, axis_names
+from ntkc.layers.join import Begin, axis_names
 from ntkc.resolving.needs import Needs
 from ntkc.resolving.nodes import Place
 from ntkc.resolving.numbers import is_linear
@@ -186,18 +186,6 @@ class Builder(Needs):
         node = FinalNode(loop, slot, self._origin(span))
         return self._add(node, self.laws[following], replace(self.places[following], scan=None), self.widths[following])
 
-    def blank(self, width: int | None, span: Span) -> sp.Expr:
-        """A vector of zeros."""
-        return self._add(CombineNode((), self._origin(span)), Law.GAUSSIAN, Place(), width)
-
-    def row(self, steps: list[sp.Expr], span: Span) -> sp.Expr:
-        """Vectors as a sequence."""
-        singles = (self.begun(1, step, span) for step in steps)
-        placed = [self.positional(Embed(0, t, len(steps)), single, span) for t, single in enumerate(singles)]
-        index = self.materialize(sp.Add(*placed), span)
-        self.rows[index] = steps
-        return self.symbol(index)
-
     def apply(self, function: sp.Expr, dummies: tuple[sp.Symbol, ...], values: tuple[sp.Expr, ...], span: Span) -> sp.Expr:
         """A scalar function of values; a sum under it becomes one Gaussian argument."""
         arguments = [self._argument(value, span) for value in values]
@@ -210,10 +198,7 @@ class Builder(Needs):
             fail("no-value", "a number cannot stand for a value of the network here", span, "this is a number")
         if value in self._symbols:
             return self._symbols[value]
-        rest = value.xreplace(
-            {s: sp.S.Zero for s in symbols if self.nodes[self._symbols[s]] == CombineNode((), self._origin(span))}
-        )
-        if rest != value and self.reads(rest):
+        if (rest := self.without_blanks(value)) != value:
             return self.materialize(rest, span)
         key = (value, self.loop)
         if key not in self._made:

@@ -10,6 +10,7 @@ import sympy as sp
 from ntkc.diagnostics import Diagnostic
 from ntkc.ir import syntax as ast
 from ntkc.ir.network import Law, Slot
+from ntkc.layers.join import Embed
 from ntkc.layers.select import Slice
 from ntkc.resolving.expressions import Expressions
 from ntkc.resolving.problem import Problem, fail
@@ -152,7 +153,8 @@ class Loops(Expressions):
                 inner.names[name] = carried + begun
 
         self._need_assigned(scan)
-        found, kinds = len(self.problems), [(Law.GAUSSIAN, None)] * len(names)
+        found = len(self.problems)
+        kinds: list[Kind] = [(Law.GAUSSIAN, None)] * len(names)
         try:
             loop, following = self._settled(scan.body, names, kinds, scope, scan.span, enter, widen=True)
         except Problem as problem:
@@ -185,9 +187,17 @@ class Loops(Expressions):
                 steps.append(values[0])
             after = [self.builder.widths[self.builder.materialize(value, scan.span)] for value in values]
             if after == widths:
-                return self.builder.row(steps, scan.span)
+                return self._row(steps, scan.span)
             widths = after
             self.builder.rollback(point)
+
+    def _row(self, steps: list[sp.Expr], span: Span) -> sp.Expr:
+        """Vectors as a sequence."""
+        singles = [self.builder.begun(1, step, span) for step in steps]
+        placed = [self.builder.positional(Embed(0, t, len(steps)), single, span) for t, single in enumerate(singles)]
+        index = self.builder.materialize(sp.Add(*placed), span)
+        self.builder.rows[index] = steps
+        return self.builder.symbol(index)
 
     def _need_assigned(self, scan: ast.Scan) -> None:
         """Each state gets a new value at each step."""

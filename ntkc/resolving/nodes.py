@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from ntkc.ir.geometry import Grid
-from ntkc.ir.network import Law, Loop, Node, Origin, Slot
+from ntkc.ir.network import CombineNode, Law, Loop, Node, Origin, Slot
 from ntkc.source import Span
 
 
@@ -55,6 +55,16 @@ class Nodes:
 
     def law(self, symbol: sp.Symbol) -> Law:
         return self.laws[self._symbols[symbol]]
+
+    def blank(self, width: int | None, span: Span) -> sp.Expr:
+        """A vector of zeros: a sum of nothing."""
+        return self._add(CombineNode((), self._origin(span)), Law.GAUSSIAN, Place(), width)
+
+    def without_blanks(self, value: sp.Expr) -> sp.Expr:
+        """The value with 0 for vectors of zeros, unless nothing else is left."""
+        blanks = [s for s in self.reads(value) if isinstance(n := self.nodes[self._symbols[s]], CombineNode) and not n.terms]
+        rest = value.xreplace(dict.fromkeys(blanks, sp.S.Zero))
+        return rest if self.reads(rest) else value
 
     def place(self, value: sp.Expr) -> Place:
         """The index grid of a value."""
