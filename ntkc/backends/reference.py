@@ -282,11 +282,10 @@ class _Value:
     def _presence(self, name: str, mask: Any) -> Any:
         """What is present after a map, or the last position that is."""
         if name == "_last_present":
-            last = max(i for i, m in enumerate(mask) if m)
-            return np.array([m if i == last else 0 * m for i, m in enumerate(mask)], dtype=self.machine.dtype)
-        found = self.machine.maps[map_name(name)]
-        assert isinstance(found.geometry, Window | Pool)
-        return matrices.present_after(found.geometry, mask)
+            return np.array([m * int(not any(mask[i + 1 :])) for i, m in enumerate(mask)], dtype=self.machine.dtype)
+        geometry = self.machine.maps[map_name(name)].geometry
+        assert isinstance(geometry, Window | Pool)
+        return matrices.present_after(geometry, mask)
 
     def _mixed(self, found: PositionMap, stem: str, name: str, call: AppliedUndef) -> Any:
         if name == stem:
@@ -296,8 +295,6 @@ class _Value:
             mixed = matrices.mixing(found.geometry, table, mask, lambda e: _Value(self.machine, self.memory, 1).of(e)[()].flat[0])
             return mixed.astype(self.machine.dtype)
         mix, x = self.memory[call.args[0]], _Value(self.machine, self.memory, self.axes).of(call.args[1])
-        n = mix.shape[1]
-        x = np.broadcast_to(
-            x, tuple(n if size == 1 and k == int(name.endswith("_right")) else size for k, size in enumerate(x.shape))
-        )
+        n, side = mix.shape[1], int(name.endswith("_right"))
+        x = np.broadcast_to(x, tuple(n if size == 1 and k == side else size for k, size in enumerate(x.shape)))
         return mix.dot(x) if name.endswith("_left") else x.dot(mix.T)

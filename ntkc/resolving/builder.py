@@ -245,13 +245,16 @@ class Builder(Needs):
         """What acts on each channel acts on each part of a concatenation."""
         parts = [n.parts if isinstance(n := self.nodes[self._symbols[s]], ConcatNode) else () for s in symbols]
         if len({tuple(k for k, _ in p) for p in parts}) > 1:
-            label = "one is a concatenation, or of other widths"
-            fail("shape-mismatch", "values with different channels are combined", span, label)
+            fail(
+                "shape-mismatch",
+                "values with different channels are combined",
+                span,
+                "one is a concatenation, or of other widths",
+            )
         columns = [
             value.xreplace({s: self.symbol(p[i][1]) for s, p in zip(symbols, parts, strict=True)}) for i in range(len(parts[0]))
         ]
-        joined = self.concat(columns, [k for k, _ in parts[0]], span)
-        return self._symbols[joined]
+        return self._symbols[self.concat(columns, [k for k, _ in parts[0]], span)]
 
     def _nonlinear(self, function: sp.Expr, symbols: list[sp.Symbol], span: Span) -> int:
         dummies = tuple(sp.Symbol(f"z{i}", real=True) for i in range(len(symbols)))
