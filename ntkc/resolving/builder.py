@@ -215,7 +215,7 @@ class Builder(Needs):
 
     def _gathered(self, value: sp.Expr, symbols: list[sp.Symbol], span: Span) -> int:
         self._same_place(symbols, span)
-        self._same_width(symbols, span)
+        self._need_same_width(symbols, span)
         for symbol in symbols:
             self._need_numbers(self._symbols[symbol], span)
         if any(isinstance(self.nodes[self._symbols[s]], ConcatNode) for s in symbols):
@@ -233,13 +233,6 @@ class Builder(Needs):
             return self._nonlinear(rest, self.reads(rest), span)
         nodes = [self._nonlinear(part, self.reads(part), span) for part in parts]
         return self._combine({**{self.symbol(i): sp.S.One for i in nodes}, **others}, span)
-
-    def _same_width(self, symbols: list[sp.Symbol], span: Span) -> None:
-        widths = [w for w in dict.fromkeys(self.widths[self._symbols[s]] for s in symbols) if w is not None]
-        laws = {self.law(s) for s in symbols}
-        if len(widths) > 1 and (laws == {Law.DATA} or Law.DATA not in laws):  # raw and hidden have an error of their own
-            message, label = "values with different numbers of channels are combined", f"one has {widths[0]} and one {widths[1]}"
-            fail("shape-mismatch", message, span, label, "give both the same `width=`")
 
     def _by_parts(self, value: sp.Expr, symbols: list[sp.Symbol], span: Span) -> int:
         """What acts on each channel acts on each part of a concatenation."""
