@@ -31,6 +31,13 @@ class Needs(Parameterization):
                 "tokens-as-numbers", "tokens are names, not numbers", span, "they need an embedding", "write `embedding(t)` first"
             )
 
+    def _need_same_width(self, symbols: list[sp.Symbol], span: Span) -> None:
+        widths = [w for w in dict.fromkeys(self.widths[self._symbols[s]] for s in symbols) if w is not None]
+        laws = {self.law(s) for s in symbols}
+        if len(widths) > 1 and (laws == {Law.DATA} or Law.DATA not in laws):  # raw and hidden have an error of their own
+            message, label = "values with different numbers of channels are combined", f"one has {widths[0]} and one {widths[1]}"
+            fail("shape-mismatch", message, span, label, "give both the same `width=`")
+
     def need_same_fan_in(self, weight: str, operand: int, span: Span) -> None:
         """One matrix has one number of columns: all that a named layer reads is of one kind."""
         raw = self.laws[operand] is Law.DATA
@@ -66,10 +73,3 @@ def _described(kind: tuple[bool, Grid, int | None]) -> str:
     what = "raw input" if raw else "a hidden value"
     channels = f" of {width} channels" if width is not None else ""
     return what + channels + (f", flattened over {' x '.join(map(str, flat))} positions" if flat else "")
-
-    def _need_same_width(self, symbols: list[sp.Symbol], span: Span) -> None:
-        widths = [w for w in dict.fromkeys(self.widths[self._symbols[s]] for s in symbols) if w is not None]
-        laws = {self.law(s) for s in symbols}
-        if len(widths) > 1 and (laws == {Law.DATA} or Law.DATA not in laws):  # raw and hidden have an error of their own
-            message, label = "values with different numbers of channels are combined", f"one has {widths[0]} and one {widths[1]}"
-            fail("shape-mismatch", message, span, label, "give both the same `width=`")
