@@ -63,7 +63,7 @@ def evaluate(
         machine.run(recursion.steps)
         nngp = {o.name: machine.output(o.nngp) for o in recursion.outputs}
         ntk = {o.name: machine.output(o.ntk) for o in recursion.outputs if o.ntk is not None}
-        overflown = digits <= 15 and not np.isfinite([*map(float, (*nngp.values(), *ntk.values()))]).all()
+        overflown = digits <= 15 and not all(np.isfinite(np.asarray(v, float)).all() for v in (*nngp.values(), *ntk.values()))
         return evaluate(recursion, x1, x2, 16, params) if overflown else Values(nngp, ntk)
 
 

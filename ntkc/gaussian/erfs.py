@@ -43,7 +43,9 @@ def _shape(piece: sp.Expr) -> Shape | None:
             coefficient *= factor
             continue
         base, count = (factor, sp.S.One) if isinstance(factor, sp.exp) else factor.as_base_exp()
-        over = sp.cancel(base.args[0] / (Z**2 if isinstance(base, sp.exp) else Z)) if base.args else Z
+        if not isinstance(base, sp.erf | sp.exp):
+            return None
+        over = sp.cancel(base.args[0] / (Z**2 if isinstance(base, sp.exp) else Z))
         if over.has(Z) or not (count.is_Integer and count.is_positive):
             return None
         if isinstance(base, sp.erf) and over.is_extended_real is not False:
