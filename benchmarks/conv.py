@@ -77,7 +77,7 @@ CASES = {
 }
 
 
-def best(run: Callable[[], object], repeats: int = 2) -> float:
+def best(run: Callable[[], object], repeats: int = 4) -> float:
     jax.block_until_ready(run())
     times = []
     for _ in range(repeats):
