@@ -25,6 +25,9 @@ NETWORKS = {
     "loop": "input x: vector(5)\nh = x |> dense\nrepeat 7 { h = h + (h |> relu |> dense(b_std=0.1)) }\noutput h |> erf |> dense",
     "scan": "input x: sequence(4, 3)\nlayer W = dense(b_std=0.3)\nlayer U = dense\n"
     "hs = scan u in x, h = 0 { h = 0.5 * h + 0.5 * erf(W(h) + U(u)) }\noutput hs |> last |> dense",
+    "encoded scan": "input x: sequence(4, 3)\nlayer W = dense\nlayer U = dense\n"
+    "hs = scan u in x, h = 0 { h = erf(U(u)) * dense(u) + relu(W(h)) }\n"
+    "output hs |> positional(std=0.6) |> rms_norm |> last |> dense",
     "images": "input x: image(6, 6, 2)\n"
     "output x |> conv(3, b_std=0.1) |> relu |> avg_pool(2) |> layer_norm |> conv(2, stride=2) |> erf |> flatten |> dense",
     "attention": "input x: sequence(4, 3)\n"

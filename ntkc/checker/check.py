@@ -81,7 +81,8 @@ class Checker:
         formula = Reader({**certificate["symbols"], **chains.SIGNS})
         closed = {e["name"]: formula(e["value"]) for e in certificate["expectations"] if "value" in e}
         series = {e["name"]: (self.read(e["f"]), self.read(e["g"])) for e in certificate["expectations"] if "value" not in e}
-        self.equal = Comparison(closed, series, self.moments.means, self._variances(certificate["steps"]))
+        diagonals = dict(self._diagonals(certificate["steps"]))
+        self.equal = Comparison(closed, series, self.moments.means, self._variances(certificate["steps"]), diagonals)
         names = {name for d in certificate["data"] for name in d["symbols"]}
         self.given = {*certificate["symbols"], *names, "same", *(f"{name}_self" for name in names)}
 
@@ -95,6 +96,18 @@ class Checker:
                     found |= {moment[n][:-1] + end for n in ("symbol", "result") if n in moment for end in "12"}
             found |= self._variances(step.get("body", []))
         return found
+
+    def _diagonals(self, steps: Steps) -> Iterator[tuple[sp.Expr, sp.Expr]]:
+        """A table between x and itself at matching positions, and the same moment at x where it has a name of its own."""
+        names: dict[tuple[Any, ...], str] = {}
+        for step in steps:
+            yield from self._diagonals(step.get("body", []))
+            for moment in step.get("states", [step] if "moment" in step else []):
+                for name in ("symbol", "result") if "result" in moment else ("symbol",):
+                    names[(*moment["moment"], name)] = moment[name]
+        for (kind, p, q, side, name), symbol in names.items():
+            if side == "12" and (kind, p, q, "1", name) in names:
+                yield sp.Function("diagonal")(self.read(f"{symbol}_self")), self.read(names[kind, p, q, "1", name])
 
     def findings(self) -> Iterator[Finding]:
         if self.certificate["masked"]:
