@@ -104,7 +104,7 @@ def _relu(c: Any, a: Any, b: Any) -> Any:
     "body",
     [
         pytest.param(SIMPLE, id="simple"),
-        pytest.param(DEEP, id="deep"),
+        pytest.param(DEEP, id="deep", marks=pytest.mark.slow),
         pytest.param(OTHERS["one_matrix"], id="one_matrix", marks=pytest.mark.slow),
     ],
 )
