@@ -4,7 +4,7 @@ import hashlib
 import linecache
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -52,6 +52,12 @@ class Compilation:
     def with_masks(self) -> "Compilation":
         """The same network whose sequences come with masks."""
         return _masked(self.source, self.network.name, tuple(self.overrides.items()))
+
+    def of(self, network: Network) -> "Compilation":
+        """The same of a changed network, which is derived and emitted anew."""
+        recursion = derive(network)
+        program = lower(recursion, network)
+        return replace(self, network=network, derived=(recursion, program), code=emit(program))
 
     def _taking(self, options: Mapping[str, Any]) -> ModuleType:
         """The module that takes these options."""

@@ -104,12 +104,17 @@ def test_the_stated_error_where_all_values_are_equal(variance: float, bound: flo
     assert abs(found - exact) < bound + 3e-15  # rounding of the two
 
 
-@pytest.mark.parametrize("name", _programs())
-def test_emitted_code_agrees_with_the_reference(name: str) -> None:
+def _evaluated(name: str) -> tuple[Compilation, Any, Any]:
+    """A program, three samples and its kernels of them."""
     compilation = _compile(PROGRAMS[name])
     x = _data(compilation, 3)
     with jax.enable_x64(True):
-        found = compilation.kernel(x)
+        return compilation, x, compilation.kernel(x)
+
+
+@pytest.mark.parametrize("name", _programs())
+def test_emitted_code_agrees_with_the_reference(name: str) -> None:
+    compilation, x, found = _evaluated(name)
     pair = [[v[i] for v in (x if isinstance(x, tuple) else (x,))] for i in (0, 1)]
     for i, j in ((0, 1), (0, 0)) if name != "three" else ((0, 1),):
         values = evaluate(compilation.recursion, pair[i], pair[j], 25)
@@ -119,10 +124,7 @@ def test_emitted_code_agrees_with_the_reference(name: str) -> None:
 
 @pytest.mark.parametrize("name", _programs())
 def test_agrees_with_the_sampled_limit(name: str) -> None:
-    compilation = _compile(PROGRAMS[name])
-    x = _data(compilation, 3)
-    with jax.enable_x64(True):
-        exact = compilation.kernel(x)
+    _, x, exact = _evaluated(name)
     found = _compile(PROGRAMS[name], sampled=True).kernel(x, samples=256 * 64, replicates=64)
     for kind in ("nngp", "ntk"):
         error, mean, value = (np.asarray(getattr(*of)) for of in ((found, f"{kind}_error"), (found, kind), (exact, kind)))

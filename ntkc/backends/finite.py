@@ -120,7 +120,7 @@ def _scan(network: Network, index: int, indent: str) -> Iterator[str]:
     """Step after step; every step's states are kept."""
     loop = network.loops[index]
     items = [(i, n.operand) for i, n in enumerate(network.nodes) if isinstance(n, ItemNode) and n.loop == index]
-    sequence = items[0][1]
+    sequence = network.walked(index)[0]
     carried = [network.carried(index, slot) for slot in range(len(loop.slots))]
     for place, slot in zip(carried, loop.slots, strict=True):
         width = network.widths[slot.following] or "weights.width"

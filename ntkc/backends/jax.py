@@ -90,8 +90,8 @@ def _constants(program: Program) -> Iterator[str]:
     yield f"MASKS = {tuple(g.name for g in program.givens if g.rank == 1)!r}  # those that say which positions are present"
     if any(g.rank == 1 for g in program.givens):
         yield f"NO_GAPS = {any(loop.scan for loop in program.network.loops)}  # whether absent positions must stand at the ends"
-        begins = any(map(program.network.begins, range(len(program.network.nodes))))
-        yield f"FROM_FIRST = {begins}  # whether the first position must be present, where scans have a first state"
+        first = program.network.has_first_states
+        yield f"FROM_FIRST = {first}  # whether the first position must be present, where scans have a first state"
     names = [node.name for node in program.inputs]
     pairs = tuple((names.index(d.first.name), names.index(d.second.name)) for d in program.data)
     yield f"DATA = {pairs!r}  # which inputs' second moments are used"

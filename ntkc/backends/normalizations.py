@@ -22,7 +22,7 @@ def parameters_of(found: Normalization, definitions: tuple[Definition, ...]) -> 
 def normalization(name: str, found: Normalization, called: set[str], extra: dict[str, list[str]]) -> Iterator[str]:
     """One function for each kind of moment that is called."""
     given = "".join(f", {p}" for p in extra[name])
-    of = f"{_shown(found.f)}, {_shown(found.g)}" if found.f != found.g else _shown(found.f)
+    of = f"{found.f}, {found.g}" if found.f != found.g else str(found.f)
     eps = ", ".join(map(text, found.eps))
     pair = tuple(_function(f"{dual}(c, a, b{''.join(f', {p}' for p in extra.get(dual, []))})", "c, a, b") for dual in found.pair)
     bends = tuple(_function(text(bend), "c, a, b") for bend in found.bends)
@@ -46,7 +46,3 @@ DESCRIBED = {"": "Second moments", "_tangent": "Tangent moments", "_alone": "Mea
 
 def _function(value: str, arguments: str) -> str:
     return f"lambda {arguments}: {value}"
-
-
-def _shown(function: sp.Expr) -> str:
-    return str(function)

@@ -7,7 +7,6 @@ from ntkc.ir.network import (
     CarriedNode,
     FinalNode,
     InputNode,
-    ItemNode,
     MapNode,
     MixingNode,
     Network,
@@ -40,13 +39,7 @@ class Present:
             case CarriedNode(loop=loop, slot=slot) | FinalNode(loop=loop, slot=slot) if not self.network.loops[loop].scan:
                 return self.of(self.network.loops[loop].slots[slot].initial)
             case CarriedNode(loop=loop) | FinalNode(loop=loop):
-                return self.of(
-                    next(
-                        n.operand
-                        for n in self.network.nodes
-                        if isinstance(n, ItemNode) and n.loop == loop and not self.network.begins(n.operand)
-                    )
-                )
+                return self.of(self.network.walked(loop)[0])
             case VectorNode(like=like):
                 return self.of(like)
         masks = list(dict.fromkeys(m for h in self.network.operands(index) if (m := self.of(h))))

@@ -269,6 +269,16 @@ class Network:
         node = self.nodes[index]
         return isinstance(node, PositionalNode) and isinstance(node.layer.geometry(self.grids[node.operand]), Start)
 
+    @property
+    def has_first_states(self) -> bool:
+        """Whether some scan starts from another state than 0."""
+        return any(map(self.begins, range(len(self.nodes))))
+
+    def walked(self, loop: int) -> tuple[int, ...]:
+        """The sequences that a scan goes over, without those that hold its first states."""
+        items = (n.operand for n in self.nodes if isinstance(n, ItemNode) and n.loop == loop)
+        return tuple(i for i in items if not self.begins(i))
+
     def scanned(self, index: int) -> bool:
         """Whether a node stands for what a scan carries, inside of it or after it."""
         node = self.nodes[index]

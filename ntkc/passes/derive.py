@@ -35,9 +35,10 @@ class Entangled(ArchError):
 
 
 def derive(network: Network) -> Recursion:
-    inputs = tuple(node for node in fuse(network).nodes if isinstance(node, InputNode))
+    network = fuse(network)
+    inputs = tuple(node for node in network.nodes if isinstance(node, InputNode))
     try:
-        network = whole_batches(fuse(network))
+        network = whole_batches(network)
         rules = Rules(network)
         outputs = tuple(_output(rules, name, node) for name, node in network.outputs)
         own = {node: rules.second(node, node, FIRST) for node in rules.variances() if rules.has_own(node)}

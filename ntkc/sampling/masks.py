@@ -16,7 +16,6 @@ from ntkc.ir.network import (
     MapNode,
     MixingNode,
     Network,
-    Node,
     NonlinearNode,
     PositionalNode,
     VectorNode,
@@ -55,14 +54,14 @@ def _mask(given: Any, shape: tuple[int, int], network: Network) -> Array:
     edges = np.sum(np.diff(v.astype(int), axis=1) != 0, 1) + v[:, 0] + v[:, -1]
     if any(loop.scan for loop in network.loops) and (edges > 2).any():
         raise ValueError("mask: a recurrent network needs its absent positions before or after all others, not between")
-    if any(map(network.begins, range(len(network.nodes)))) and not v[:, 0].all():
+    if network.has_first_states and not v[:, 0].all():
         raise ValueError("mask: a scan with a first state needs its absent positions after all others")
     return v.astype(float)
 
 
-def present(node: Node, network: Network, values: Mapping[int, Value]) -> Array | None:
+def present(index: int, network: Network, values: Mapping[int, Value]) -> Array | None:
     """The mask of a node's value from those of its operands; None where every position is present."""
-    match node:
+    match network.nodes[index]:
         case WeightedNode(layer=layer, operand=h):
             return None if network.flat[h] else _moved(layer.geometry(values[h].grid), values[h])
         case PositionalNode(layer=layer, operand=h):
@@ -70,21 +69,11 @@ def present(node: Node, network: Network, values: Mapping[int, Value]) -> Array 
         case MapNode(operand=h) | MixingNode(operand=h) | VectorNode(like=h):
             return values[h].present
         case CombineNode() | ConcatNode() | NonlinearNode():
-            found = [mask for h in _operands(node) if (mask := values[h].present) is not None]
+            found = [mask for h in network.operands(index) if (mask := values[h].present) is not None]
             return np.prod(found, axis=0) if found else None
         case JointNode(layer=layer, operand=h) if values[h].present is not None:
             raise ValueError(f"`{layer.name}` with a mask is not supported yet")
     return None
-
-
-def _operands(node: CombineNode | ConcatNode | NonlinearNode) -> tuple[int, ...]:
-    match node:
-        case CombineNode(terms=terms):
-            return tuple(h for _, h in terms)
-        case ConcatNode(parts=parts):
-            return tuple(h for _, h in parts)
-        case NonlinearNode(operands=operands):
-            return tuple(operands)
 
 
 def _moved(geometry: Geometry | None, value: Value) -> Array | None:

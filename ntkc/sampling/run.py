@@ -93,14 +93,13 @@ class Run(Rules):
                     self.kept[index, slot].append(value)
 
     def _walked(self, loop: int) -> Array | None:
-        """The mask of the sequences that a scan goes over."""
-        items = (self.values[n.operand].present for n in self.network.nodes if isinstance(n, ItemNode) and n.loop == loop)
-        return next((mask for mask in items if mask is not None), None)
+        """The mask of the sequence that a scan goes over."""
+        return self.values[self.network.walked(loop)[0]].present
 
     def _node(self, index: int, node: Node) -> None:
         self._compute(index, node)
         if not isinstance(node, InputNode | CarriedNode | ItemNode | FinalNode):
-            self.values[index] = hidden(self.values[index], present(node, self.network, self.values))
+            self.values[index] = hidden(self.values[index], present(index, self.network, self.values))
 
     def _compute(self, index: int, node: Node) -> None:
         match node:

@@ -6,13 +6,10 @@ An axis that is too short for a window has the window made one position wide, so
 import math
 from dataclasses import replace
 
-from ntkc.backends.jax import emit
 from ntkc.diagnostics import ArchError
 from ntkc.ir.geometry import BadGrid, Grid, Pool, Window, on_axes
 from ntkc.ir.layer import Positional, Weighted
 from ntkc.ir.network import CarriedNode, FinalNode, InputNode, Network, Node, PositionalNode, VectorNode, WeightedNode
-from ntkc.passes.derive import derive
-from ntkc.passes.lower import lower
 from ntkc.pipeline import Compilation
 
 WIDEST = 3
@@ -31,12 +28,9 @@ def thin(compilation: Compilation, lengths: tuple[int, ...]) -> Compilation | No
     """On the shortest image, of these lengths, on whose first axis no convolution and no pool up to `WIDEST` is made narrow."""
     for length in lengths:
         try:
-            network = _Cut(compilation.network, length).cut()
-            recursion = derive(network)
-            program = lower(recursion, network)
+            return compilation.of(_Cut(compilation.network, length).cut())
         except (TooThin, BadGrid, ArchError):
             continue
-        return replace(compilation, network=network, derived=(recursion, program), code=emit(program))
     return None
 
 

@@ -3,10 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from ntkc.backends.jax import emit
 from ntkc.ir.network import Law, MixingNode, Network, Node, WeightedNode
-from ntkc.passes.derive import derive
-from ntkc.passes.lower import lower
 from ntkc.pipeline import Compilation
 
 TURNS = 3
@@ -27,11 +24,7 @@ def at_width(compilation: Compilation, width: int) -> Compilation:
     nodes = tuple(_narrow(network, node, i in last, scaled) for i, node in enumerate(network.nodes))
     widths = tuple(network.widths[i] if w is None else None if i in last else scaled(w) for i, w in enumerate(hidden))
     changed = replace(network, nodes=nodes, loops=loops, widths=widths)
-    if changed == network:
-        return compilation
-    recursion = derive(changed)
-    program = lower(recursion, changed)
-    return replace(compilation, network=changed, derived=(recursion, program), code=emit(program))
+    return compilation if changed == network else compilation.of(changed)
 
 
 def _narrow(network: Network, node: Node, last: bool, scaled: Callable[[int], int]) -> Node:

@@ -111,7 +111,7 @@ def _tiled(tile, n1, n2, symmetric, size=512):
     starts = [(min(i, n1 - t1), min(j, n2 - t2)) for i in range(0, n1, t1) for j in range(0, n2, t2) if not symmetric or i <= j]
 
     def mirrored(found, i, j):
-        """A tile on the diagonal, symmetric to the last bit."""
+        """A tile on the diagonal, its lower half from its upper one, which XLA may round apart in the last digits."""
         lower = i + jnp.arange(t1)[:, None] > j + jnp.arange(t2)[None, :]
         return jax.tree.map(lambda t: jnp.where(lower, t.T, t), found)
 
@@ -193,20 +193,19 @@ def _on_diagonal(out, own):
 
 def _by_tiles(x1, x2, params, get, symmetric, dtype, precision):
     """A block of rows against a block of columns at a time; tables at matching positions have their positions in front."""
-
-    def run(tile, moments):
-        out = _tiles_of(x1, x2, symmetric, dtype, precision == "accurate", tile, moments)
-        return _on_diagonal(out, _own(x1, params, get, dtype)) if symmetric else out
+    run = partial(_tiles_of, x1, x2, symmetric, dtype, precision == "accurate")
 
     def recursion():
         between = _recursion(get, params, dtype)
         return run(lambda *arguments: between(*arguments, False), partial(_moments, params))
 
-    if not (COLLAPSE and dtype == jnp.float32):
-        return recursion()
-    good, series = _series_in_depth(params, get)
-    # around the tiles, not in each of them: the series needs no moments of the layers, which are many numbers at depth 1000
-    return lax.cond(good, lambda: run(series, _squares), recursion)
+    if COLLAPSE and dtype == jnp.float32:
+        good, series = _series_in_depth(params, get)
+        # around the tiles, not in each of them: the series needs no moments of the layers, which are many numbers at depth 1000
+        out = lax.cond(good, lambda: run(series, _squares), recursion)
+    else:
+        out = recursion()
+    return _on_diagonal(out, _own(x1, params, get, dtype)) if symmetric else out
 
 
 def _tiles_of(x1, x2, symmetric, dtype, precise, between, moments):
