@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from ntkc.diagnostics import ArchError
 from ntkc.pipeline import Compilation
 from ntkc.verify.fit import ALPHA, POWER
 from ntkc.verify.properties import Property, properties
-from ntkc.verify.reference import Agreement, agreements
+from ntkc.verify.reference import Agreement, agreements, emitted
 from ntkc.verify.simulate import Exhausted, Simulated, simulate
 from ntkc.verify.small import small
 from ntkc.verify.translation.check import translation
@@ -48,10 +49,12 @@ def verify(compilation: Compilation, seed: int = 0, budget: float = BUDGET, tran
     """Proves the derivation anew, reads the code back (with `translate`) and checks its numbers, then simulates finite networks
     for `budget` seconds (0: not at all)."""
     few, simulated = small(compilation), list[Simulated]()
-    rows = _wall("derivation", lambda: _proofs(compilation, seed))
-    if translate:
-        rows += _wall("translation", lambda: map(_translated, translation(compilation, seed)))
-    rows += _wall("reference", lambda: map(_agreed, agreements(few, seed)))
+    with ThreadPoolExecutor(1) as meanwhile:  # XLA compiles while the interpreter proves
+        code = meanwhile.submit(emitted, few, seed)
+        rows = _wall("derivation", lambda: _proofs(compilation, seed))
+        if translate:
+            rows += _wall("translation", lambda: map(_translated, translation(compilation, seed)))
+        rows += _wall("reference", lambda: map(_agreed, agreements(few, seed, code.result())))
     rows += _wall("properties", lambda: map(_property, properties(few, seed)))
     if budget > 0:
         rows += _wall("simulation", lambda: _draws(few, budget, seed, simulated))
