@@ -157,4 +157,5 @@ class Padding:
         return None
 
     def _refuse(self, node: Node, message: str, label: str = "", help: str = "", code: str = "no-mask") -> None:
-        self.problems.append(Diagnostic(code, message, node.origin.span, label, help))
+        found = Diagnostic(code, message, node.origin.span, label, help)
+        self.problems += [] if found in self.problems else [found]
