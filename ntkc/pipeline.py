@@ -51,7 +51,7 @@ class Compilation:
 
     def with_masks(self) -> "Compilation":
         """The same network whose sequences come with masks."""
-        return _masked(self.source, self.network.name, tuple(self.overrides.items()))
+        return _masked(self.source, self.network.name, tuple(self.overrides.items()), self.derived is None)
 
     def of(self, network: Network) -> "Compilation":
         """The same of a changed network, which is derived and emitted anew."""
@@ -132,8 +132,8 @@ def compile_source(
 
 
 @cache
-def _masked(source: Source, name: str, overrides: tuple[tuple[str, str], ...]) -> Compilation:
-    return compile_source(source, name, dict(overrides), masked=True)
+def _masked(source: Source, name: str, overrides: tuple[tuple[str, str], ...], sampled: bool) -> Compilation:
+    return compile_source(source, name, dict(overrides), masked=True, sampled=sampled)
 
 
 def compile_syntax(
@@ -164,9 +164,6 @@ def _derived(
     while True:
         try:
             network = resolve(syntax, name, overrides, masked=masked, sampled=sampled, unrolled=unrolled)  # File -> Network
-            if masked and (span := network.sampled or _written_out(refusal)) is not None:
-                what = "masks of a sampled network" if network.sampled else "masks of a scan that is written out step by step"
-                raise ArchError([Diagnostic("not-supported-yet", f"not supported yet: {what}", span)])
             if network.sampled is not None:
                 return network, None
             return network, derive(network)  # Network -> Recursion
@@ -180,12 +177,7 @@ def _derived(
                 raise refusal from None
             unrolled |= error.scans
         except ArchError as error:
-            raise (error if refusal is None or masked else refusal) from error.__cause__
-
-
-def _written_out(refusal: Gated | None) -> Span | None:
-    """Of the first scan that is."""
-    return None if refusal is None else min(refusal.scans, key=lambda span: span.start)
+            raise (error if refusal is None or error.diagnostics[0].code == "no-mask" else refusal) from error.__cause__
 
 
 def load(path: str | Path, name: str | None = None, **overrides: object) -> Compilation:

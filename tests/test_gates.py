@@ -179,10 +179,19 @@ def test_the_checker_proves_and_contradicts() -> None:
     assert "FAILED" in {finding.status for finding in prove(certificate)}
 
 
-def test_masks_of_a_scan_that_is_written_out() -> None:
-    compilation = _compile(PROGRAMS["last"])
-    with pytest.raises(ArchError, match="masks of a scan that is written out step by step"):
-        compilation.kernel(np.zeros((2, 2, 3)), mask=np.ones((2, 2), bool))
+@pytest.mark.parametrize("name", [pytest.param("mean", marks=pytest.mark.slow), "last"])
+def test_masks_of_a_scan_that_is_written_out(name: str) -> None:
+    compilation, one = (_compile(PROGRAMS[name].replace("sequence(2", f"sequence({n}")) for n in (2, 1))
+    x, mask = _data(compilation, 2), np.array([[True, True], [True, False]])
+    with jax.enable_x64(True):
+        found, alone = compilation.kernel(x + ~mask[..., None] * 10, mask=mask), one.kernel(x[1:, :1])
+        for kind in ("nngp", "ntk"):
+            padded, short, whole = (np.asarray(getattr(k, kind)) for k in (found, alone, compilation.kernel(x[:1])))
+            np.testing.assert_allclose([padded[0, 0], padded[1, 1]], [whole[0, 0], short[0, 0]], rtol=1e-12)
+        module = compilation.with_masks().module()
+        weights = module.init(jax.random.key(0), 16)
+        values = module.apply(weights, x + ~mask[..., None] * 10, mask=mask)
+        np.testing.assert_allclose(values[1:], one.module().apply(weights, x[1:, :1]), rtol=1e-10)
 
 
 def test_longer_scans_are_sampled() -> None:

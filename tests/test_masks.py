@@ -1,5 +1,6 @@
 """Sequences of different lengths: a padded one has the kernels of the short one, and finite networks converge to them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -17,6 +18,13 @@ NETWORKS = {
     "strided": "output x |> conv(3, stride=2, b_std=0.3) |> relu |> conv(2) |> relu |> global_avg_pool |> dense",
     "valid": "output x |> conv(2, padding=valid, b_std=0.3) |> relu |> global_sum_pool |> dense",
     "pooled": "output x |> conv(3, b_std=0.3) |> relu |> avg_pool(2) |> conv(3, b_std=0.1) |> relu |> last |> dense",
+    "split pool": "output x |> conv(3, b_std=0.3) |> relu |> avg_pool(3, stride=1) |> conv(3) |> relu |> last |> dense",
+    "pool of edges": "output x |> conv(3) |> erf |> avg_pool(3, stride=1, padding=same, normalize_edges=true) |> last |> dense",
+    "pool of zeros": "output x |> conv(3) |> erf |> avg_pool(3, stride=1, padding=same) |> conv(3) |> global_avg_pool |> dense",
+    "sliced": "output dense(x[1:], b_std=0.2)[:6:2] |> relu |> conv(2, padding=valid) |> global_sum_pool |> dense",
+    "transposed": "output x |> conv(3) |> relu |> conv_transpose(3, stride=2, b_std=0.1) |> relu |> global_avg_pool |> dense",
+    "minus one": "output relu(dense(x, b_std=0.2))[-1] |> dense",
+    "fixed positions": "output dense(x) |> positional(kind=fixed) |> dense |> relu |> global_avg_pool |> dense",
     "attention": "output dense(x, b_std=0.2) |> attention(tied_query_key=true) |> relu |> global_avg_pool |> dense",
     "rnn": RNN + "hs = scan u in x, h = 0 { h = erf(W(h) + U(u)) }\noutput hs |> last |> dense",
     "leaky": RNN + "hs = scan u in x, h = 0 { h = 0.3 * h + 0.7 * relu(W(h) + U(u)) }\noutput hs |> last |> dense",
@@ -47,6 +55,32 @@ def test_padding_does_not_show(name: str) -> None:
     for i, length in ((1, 6), (2, 4)):
         short = _compile(length, NETWORKS[name]).kernel(X[i : i + 1, :length])
         np.testing.assert_allclose([found.nngp[i, i], found.ntk[i, i]], [short.nngp[0, 0], short.ntk[0, 0]], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_padding_does_not_show_in_finite_networks(name: str) -> None:
+    with jax.enable_x64(True):
+        _finite_agrees(_compile(8, NETWORKS[name]).with_masks(), lambda length: _compile(length, NETWORKS[name]))
+
+
+def test_padding_does_not_show_in_finite_networks_that_are_sampled() -> None:
+    text = (Path(__file__).parents[1] / "examples" / "lstm.arch").read_text().replace("(12, 4)", "(T, 2)")
+    with jax.enable_x64(True):
+        _finite_agrees(
+            compile_source(Source("lstm.arch", text.replace("T", "8")), masked=True),
+            lambda length: compile_source(Source("lstm.arch", text.replace("T", str(length)))),
+        )
+
+
+def _finite_agrees(net: Compilation, short: Callable[[int], Compilation]) -> None:
+    """The same weights give the same values."""
+    module = net.module()
+    weights = module.init(jax.random.key(0), 16)
+    found = module.apply(weights, X + ~MASK[..., None] * 1e3, mask=MASK)
+    np.testing.assert_allclose(module.apply(weights, X), module.apply(weights, X, mask=MASK | True), rtol=1e-12)
+    for i, length in ((1, 6), (2, 4)):
+        alone = short(length).module().apply(weights, X[i : i + 1, :length])
+        np.testing.assert_allclose(found[i], alone[0], rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", [*NETWORKS, *FLAT])
@@ -108,6 +142,34 @@ def test_bad_masks(mask: np.ndarray, message: str) -> None:
 def test_a_module_without_masks_says_how_to_get_them() -> None:
     with pytest.raises(TypeError, match="ntkc build --mask"):
         _compile(8, NETWORKS["conv"]).module().kernel(X, mask=MASK)
+
+
+@pytest.mark.parametrize(
+    ("body", "length", "message"),
+    [
+        ("output x |> conv(3, stride=2) |> relu |> global_avg_pool |> dense", 5, "lengths of 8 less a multiple of 2"),
+        ("output relu(dense(x))[6] |> dense", 6, "needs at least 7 positions that are present in each sample"),
+        ("output x |> conv(3, padding=valid) |> relu |> global_avg_pool |> dense", 2, "at least 3 positions that are present"),
+    ],
+)
+def test_lengths_that_a_network_cannot_take(body: str, length: int, message: str) -> None:
+    net = _compile(8, body)
+    for evaluate in (net.kernel, net.sampled):
+        with pytest.raises(ValueError, match=message):
+            evaluate(X, mask=np.arange(8) < np.array([[8], [8], [length]]))
+
+
+def test_padding_before_what_counts_from_the_first() -> None:
+    net = _compile(8, NETWORKS["sliced"])
+    for evaluate in (net.kernel, net.sampled):
+        with pytest.raises(ValueError, match="absent ones must stand after all others"):
+            evaluate(X, mask=MASK[:, ::-1])
+
+
+def test_the_sampled_limit_refuses_what_has_no_meaning() -> None:
+    body = "option expectation = sampled\noutput x |> conv(3, padding=circular) |> tanh |> global_avg_pool |> dense"
+    with pytest.raises(ArchError, match="has no meaning under a mask"):
+        _compile(8, body).kernel(X, mask=MASK)
 
 
 def test_what_has_no_meaning_with_a_mask_is_refused() -> None:

@@ -20,10 +20,11 @@ from ntkc.gaussian.hermite import NODES
 from ntkc.gaussian.series import Series
 from ntkc.gaussian.terms import Z
 from ntkc.ir.layer import MixingMatrix
-from ntkc.ir.network import InputNode, Network
+from ntkc.ir.network import InputNode, Network, Parameter
 from ntkc.ir.normalization import Normalization
+from ntkc.ir.padding import Padding
 from ntkc.ir.program import Curve, Definition, Program
-from ntkc.ir.recursion import Data, given_symbol, of_self
+from ntkc.ir.recursion import Data, given_symbol, mask_name, of_self
 from ntkc.lowering.prune import calls
 
 IMPORTS = """import math
@@ -51,7 +52,9 @@ def emit_finite(network: Network) -> str:
     inputs = tuple(n for n in network.nodes if isinstance(n, InputNode))
     head = f'"""The finite network of `{network.name}`, written by ntkc; its kernels have no closed form and are sampled."""\n'
     givens = {node.adjacency: i for i, node in enumerate(inputs) if node.adjacency}
-    constants = [f"PARAMS = {{{defaults}}}", *_inputs(inputs), f"GIVENS = {givens!r}", "MASKS = ()"]
+    masks = {mask_name(n.name): i for i, n in enumerate(inputs) if network.masked and len(n.type.positions) == 1}
+    constants = [f"PARAMS = {{{defaults}}}", _domains(network.parameters), *_inputs(inputs)]
+    constants += [f"GIVENS = {givens | masks!r}", f"MASKS = {tuple(masks)!r}", *(_lengths(network) if masks else ())]
     own = "\n".join([*constants, *forward(network), ""])
     return tidy("\n".join([head, IMPORTS, own]) + library(own, _layer_modules(network), ()))
 
@@ -79,19 +82,13 @@ def _status(definition: Definition) -> str:
 def _constants(program: Program) -> Iterator[str]:
     defaults = ", ".join(f'"{p.name}": {float(p.default)!r}' for p in program.parameters)
     yield f"PARAMS = {{{defaults}}}"
-    domains = (
-        f'"{p.name}": ({_end(p.domain.inf)}, {_end(p.domain.sup)}, {bool(p.domain.left_open)}, {bool(p.domain.right_open)})'
-        for p in program.parameters
-    )
-    yield f"DOMAINS = {{{', '.join(domains)}}}"
+    yield _domains(program.parameters)
     yield from _inputs(program.inputs)
     where = {g.name: program.inputs.index(g.input) for g in program.givens}
     yield f"GIVENS = {where!r}  # arrays that come with each sample of an input"
     yield f"MASKS = {tuple(g.name for g in program.givens if g.rank == 1)!r}  # those that say which positions are present"
     if any(g.rank == 1 for g in program.givens):
-        yield f"NO_GAPS = {any(loop.scan for loop in program.network.loops)}  # whether absent positions must stand at the ends"
-        first = program.network.has_first_states
-        yield f"FROM_FIRST = {first}  # whether the first position must be present, where scans have a first state"
+        yield from _lengths(program.network)
     names = [node.name for node in program.inputs]
     pairs = tuple((names.index(d.first.name), names.index(d.second.name)) for d in program.data)
     yield f"DATA = {pairs!r}  # which inputs' second moments are used"
@@ -109,6 +106,23 @@ def _constants(program: Program) -> Iterator[str]:
         x, w = np.polynomial.legendre.leggauss(NODES)
         yield from ("# Gauss-Legendre nodes and weights", "# fmt: off", "_LEGENDRE = (")
         yield from (rows(tuple(x.tolist())), rows(tuple(w.tolist())), ")", "# fmt: on")
+
+
+def _domains(parameters: tuple[Parameter, ...]) -> str:
+    domains = (
+        f'"{p.name}": ({_end(p.domain.inf)}, {_end(p.domain.sup)}, {bool(p.domain.left_open)}, {bool(p.domain.right_open)})'
+        for p in parameters
+    )
+    return f"DOMAINS = {{{', '.join(domains)}}}"
+
+
+def _lengths(network: Network) -> Iterator[str]:
+    """What masks are asked."""
+    padding = Padding(network)
+    yield f"NO_GAPS = {any(loop.scan for loop in network.loops)}  # whether absent positions must stand at the ends"
+    yield f"FROM_FIRST = {padding.from_first}  # whether they must stand after all others"
+    yield f"LEAST = {padding.least}  # positions that must be present"
+    yield f"MULTIPLE = {padding.multiple}  # by which strides let the length differ from the padded one"
 
 
 def _inputs(inputs: tuple[InputNode, ...]) -> Iterator[str]:

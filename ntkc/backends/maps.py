@@ -95,7 +95,7 @@ def _presence(name: str, geometry: Geometry | MixingMatrix | Sinusoids) -> Itera
     assert isinstance(geometry, Window | Pool)
     yield f"\n\ndef {name}_present(mask):"
     yield '    """Which positions are present after it."""'
-    yield f"    return _present_after(mask, {_specs(geometry.axes)[1:-2]}, {isinstance(geometry, Pool)})"
+    yield f"    return _present_after(mask, {_specs(geometry.axes)[1:-2]})"
 
 
 def map_parameters(matrix: MixingMatrix) -> list[str]:

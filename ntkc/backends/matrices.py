@@ -37,10 +37,9 @@ def present_after(geometry: Window | Pool, mask: Array) -> Array:
     reads = zip(*_axis_taps(axis, len(mask)), strict=True)
     if axis.transposed:
         return np.repeat(mask, axis.stride)
-    if axis.padding != "valid" and isinstance(geometry, Window):
+    if axis.padding != "valid":
         return mask[:: axis.stride]
-    chosen = max if isinstance(geometry, Pool) else min
-    return np.array([chosen(mask[i] for i in taps if i is not None) for taps in reads], dtype=mask.dtype)
+    return np.array([min(mask[i] for i in taps if i is not None) for taps in reads], dtype=mask.dtype)
 
 
 def mixing(geometry: MixingMatrix, table: Array, mask: Array | None, value: Any) -> Array:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from ntkc.ir.geometry import GlobalPool, Pool, Select, Window
+from ntkc.ir.geometry import Pool, Select, Window, counts_present
 from ntkc.ir.network import (
     CarriedNode,
+    CombineNode,
     FinalNode,
     InputNode,
     MapNode,
@@ -42,6 +43,8 @@ class Present:
                 return self.of(self.network.walked(loop)[0])
             case VectorNode(like=like):
                 return self.of(like)
+            case CombineNode(row=row) if row is not None:
+                return self.of(row)
         masks = list(dict.fromkeys(m for h in self.network.operands(index) if (m := self.of(h))))
         if not masks or (isinstance(node, WeightedNode) and self.network.flat[node.operand]) or not self.network.grids[index]:
             return ""
@@ -57,7 +60,7 @@ class Present:
         if isinstance(geometry, Window | Pool):
             (axis,) = geometry.axes
             spec = (axis.size, axis.stride, axis.dilation, axis.padding, axis.transposed)
-            return f"_present_after({mask}, {spec!r}, {isinstance(geometry, Pool)}, 1)"
+            return f"_present_after({mask}, {spec!r}, 1)"
         if isinstance(geometry, Select):
             sample = node.layer.sample()
             arguments = "".join(f", {a!r}" for a in sample.arguments)
@@ -88,7 +91,7 @@ class Present:
         mask, geometry = self.of(node.operand), node.layer.geometry(self.network.grids[node.operand])
         if mask and geometry == Select((-1,)):
             return f"jnp.sum(v{node.operand} * _last_present({mask}, 1)[..., None], 1)"
-        if mask and isinstance(geometry, Pool | GlobalPool) and geometry.average:
+        if mask and counts_present(geometry):
             share = f"1 - {function}(1 - {mask}[..., None]{arguments})"
             return f"{function}({self.read(index, node.operand)}{arguments}) * _ratio(1, {share})"
         return None

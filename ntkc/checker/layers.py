@@ -78,7 +78,7 @@ def positional(layer: Layer, grid: Grid) -> Layer:
             return {"class": "Select", "axes": [-1] * len(grid)}
         case "Reverse":
             return {"class": "Select", "axes": [list(range(n or 0))[::-1] for n in grid]}
-        case "Slice":
+        case "Slice" | "Step":
             padded = [*layer["indices"], *[[None, None, None]] * (len(grid) - len(layer["indices"]))]
             return {"class": "Select", "axes": [_indexed(i, n or 0) for i, n in zip(padded, grid, strict=True)]}
         case "Aggregate":

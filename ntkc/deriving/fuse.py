@@ -99,6 +99,8 @@ def _needs(network: Network, index: int) -> set[int]:
     match node:
         case VectorNode(like=like):
             needed.add(like)
+        case CombineNode(row=row) if row is not None:
+            needed.add(row)
         case CarriedNode(loop=loop, slot=slot) if not network.loops[loop].scan:
             needed.add(network.loops[loop].slots[slot].initial)
         case FinalNode(loop=loop):
@@ -128,8 +130,8 @@ def _renamed(node: Node, at: dict[int, int]) -> Node:
     match node:
         case ConcatNode(parts=parts):
             return replace(node, parts=tuple((k, at[i]) for k, i in parts))
-        case CombineNode(terms=terms):
-            return replace(node, terms=tuple((k, at[i]) for k, i in terms))
+        case CombineNode(terms=terms, row=row):
+            return replace(node, terms=tuple((k, at[i]) for k, i in terms), row=None if row is None else at[row])
         case NonlinearNode(operands=operands):
             return replace(node, operands=tuple(at[i] for i in operands))
         case VectorNode(like=like):

@@ -7,7 +7,7 @@ never read, so it needs no mask of its own.
 import sympy as sp
 
 from ntkc.deriving.memory import FIRST, SECOND, Memory, Underivable, ends
-from ntkc.ir.geometry import Geometry, GlobalPool, Matrix, Pool, Select, Start, Window
+from ntkc.ir.geometry import Geometry, GlobalPool, Pool, Select, Start, Window, counts_present
 from ntkc.ir.intrinsics import ratio
 from ntkc.ir.network import (
     CarriedNode,
@@ -58,6 +58,8 @@ class Masks(Memory):
                 return None if self.network.flat[h] else self._moved_mask(layer.geometry(self.network.grids[h]), h, side)
             case PositionalNode(layer=layer, operand=h):
                 return self._moved_mask(layer.geometry(self.network.grids[h]), h, side)
+            case CombineNode(row=row) if row is not None:
+                return self.present(row, side)
             case CombineNode() | NonlinearNode() | ConcatNode():
                 masks = [self.present(h, side) for h in self.network.operands(p)]
                 return sp.Mul(*{m for m in masks if m is not None}) if any(m is not None for m in masks) else None
@@ -90,8 +92,6 @@ class Masks(Memory):
         mask = self.present(h, side)
         if mask is None or geometry is None:
             return mask
-        if isinstance(geometry, Matrix):
-            raise Underivable(h, "a mask has no meaning after `resize` or a concatenation of positions")
         if isinstance(geometry, Window | Pool):
             stem = "window" if isinstance(geometry, Window) else "pool"
             return sp.Function(f"{self._map(geometry, stem, h)}_present")(mask)
@@ -122,9 +122,9 @@ class Masks(Memory):
         return moment if mask is None else moment * mask
 
     def rescaled(self, node: PositionalNode, index: int, name: str, side: str) -> sp.Expr:
-        """What makes an average over a window one over its present positions; 1 for what is no average."""
+        """What makes an average one over present positions, where it leaves the edges out; 1 elsewhere."""
         mask, geometry = self.present(node.operand, side), node.layer.geometry(self.network.grids[node.operand])
-        if mask is None or not (isinstance(geometry, Pool | GlobalPool) and geometry.average):
+        if mask is None or not counts_present(geometry):
             return sp.S.One
         key = ("R", index, index, side)
         if key not in self._memo:

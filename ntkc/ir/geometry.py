@@ -109,6 +109,11 @@ Linear: TypeAlias = Pool | GlobalPool | Select | Matrix | Shift | Start | Given
 Geometry: TypeAlias = Window | Linear
 
 
+def counts_present(geometry: Geometry | None) -> bool:
+    """Whether it divides by how many positions it reads, of which absent ones are none."""
+    return (isinstance(geometry, Pool) and geometry.average and geometry.normalize) or geometry == GlobalPool(average=True)
+
+
 def linear_grid(geometry: Geometry, grid: Grid) -> Grid:
     """What a map makes of an index grid."""
     match geometry:

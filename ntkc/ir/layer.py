@@ -187,6 +187,13 @@ class Positional(Layer):
     """A linear map over positions with fixed coefficients."""
 
     identity_on_vectors: ClassVar[bool] = False
+    steps: ClassVar[bool] = False
+    """Whether it takes the item that a scan has come to."""
+
+    @property
+    def from_end(self) -> bool:
+        """Whether it counts positions from the last one."""
+        return False
 
     @abstractmethod
     def geometry(self, grid: Grid) -> Linear:

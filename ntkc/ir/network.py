@@ -125,10 +125,11 @@ class ConcatNode:
 
 @dataclass(frozen=True, slots=True)
 class CombineNode:
-    """Sum of coefficient times value."""
+    """Sum of coefficient times value; where it puts the steps of a scan in a row, `row` is the sequence that these walked."""
 
     terms: tuple[tuple[sp.Expr, int], ...]
     origin: Origin
+    row: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

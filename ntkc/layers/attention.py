@@ -131,7 +131,8 @@ def _mix(logits: Any, mechanism: str, causal: bool, present: Any) -> Any:
     seen = seen if present is None else seen & (present[:, None, None, :] > 0)
     if mechanism != "softmax":
         return {"identity": logits, "relu": jnp.maximum(logits, 0), "abs": jnp.abs(logits)}[mechanism] * seen
-    mix = jnp.exp(logits - logits.max(-1, keepdims=True)) * seen
+    top = jnp.max(jnp.where(seen, logits, jnp.finfo(logits.dtype).min), -1, keepdims=True)
+    mix = jnp.exp(jnp.where(seen, logits - top, -jnp.inf))
     total = mix.sum(-1, keepdims=True)
     return mix / jnp.where(total > 0, total, 1)
 

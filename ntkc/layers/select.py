@@ -18,6 +18,11 @@ class Slice(Positional):
     def name(self) -> str:  # type: ignore[override]
         return "[...]"
 
+    @property
+    def from_end(self) -> bool:
+        each = (i for index in self.indices for i in ((index,) if isinstance(index, int) else index))
+        return any(i is not None and i < 0 for i in each)
+
     def geometry(self, grid: Grid) -> Select:
         if len(self.indices) > len(grid):
             raise BadGrid(f"{len(self.indices)} indices for {len(grid)} axes")
@@ -26,6 +31,13 @@ class Slice(Positional):
 
     def sample(self) -> Sample:
         return Sample(_slice, (self.indices,))
+
+
+@dataclass(frozen=True)
+class Step(Slice):
+    """The item of a sequence at one step of a scan that is written out."""
+
+    steps = True
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from ntkc.diagnostics import ArchError, Diagnostic, did_you_mean
 from ntkc.ir import syntax as ast
 from ntkc.ir.network import Network
+from ntkc.ir.padding import Padding
 from ntkc.passes.parse import parse
 from ntkc.passes.read import read
 from ntkc.resolving.builder import Builder
@@ -34,7 +35,7 @@ def resolve(
     scope = Scope()
     problems = _define(file, scope, ())
     builder = Builder()
-    builder.sampled = arch.name.span if sampled else None
+    builder.sampled, builder.masked = arch.name.span if sampled else None, masked
     statements = Statements(builder, dict(overrides or {}), unrolled)
     statements.run(arch.body, scope)
     problems += statements.problems or builder.unknown_widths()
@@ -48,7 +49,8 @@ def resolve(
         alone = statements.gated and {d.code for d in problems} == {"not-gaussian"}
         raise Gated(problems, frozenset(statements.gated)) if alone else ArchError(problems)
     network = _network(arch, builder, statements, masked)
-    if problems := [*reused_readouts(network), *misused_inputs(network)]:
+    padding = Padding(network).problems if masked else []
+    if problems := [*reused_readouts(network), *misused_inputs(network), *padding]:
         raise ArchError(problems)
     return replace(network, warnings=warnings_of(network, statements.output_spans))
 

@@ -96,7 +96,8 @@ class Builder(Needs):
         self._need_positions(layer, place, span)
         grid = self._grid(layer, place.grid, span)
         geometry = layer.geometry(place.grid)
-        if operand in self.rows and isinstance(geometry, Select) and isinstance(geometry.axes[0], int):
+        steps = operand in self.rows and not self.masked  # under a mask the last one present depends on the sample
+        if steps and isinstance(geometry, Select) and isinstance(geometry.axes[0], int):
             return self.rows[operand][geometry.axes[0]]
         if not isinstance(geometry, Select):
             self._need_numbers(operand, span)

@@ -64,7 +64,9 @@ class Indexing(ABC):
             fail("no-value", "a number cannot be indexed", span, "this is a number")
         if len(indices) == 1 and isinstance(indices[0], ast.Name) and indices[0].id == "last":
             return self.builder.positional(Last(), value, span)
-        return self.builder.positional(Slice(tuple(self._one_index(i, scope) for i in indices)), value, span)
+        chosen = tuple(self._one_index(i, scope) for i in indices)
+        last = chosen == (-1,) and len(self.builder.place(value).grid) == 1  # of sequences that come padded, the last one present
+        return self.builder.positional(Last() if last else Slice(chosen), value, span)
 
     def _one_index(self, index: ast.Expr | ast.Slice, scope: Scope) -> tuple[int | None, int | None, int | None] | int:
         if not isinstance(index, ast.Slice):

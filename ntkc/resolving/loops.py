@@ -9,9 +9,9 @@ import sympy as sp
 
 from ntkc.diagnostics import Diagnostic
 from ntkc.ir import syntax as ast
-from ntkc.ir.network import Law, Slot
+from ntkc.ir.network import CombineNode, Law, Slot
 from ntkc.layers.join import Embed
-from ntkc.layers.select import Slice
+from ntkc.layers.select import Step
 from ntkc.resolving.expressions import Expressions
 from ntkc.resolving.problem import Problem, fail
 from ntkc.resolving.scope import POISON, Scope
@@ -179,7 +179,7 @@ class Loops(Expressions):
             steps = list[sp.Expr]()
             for t in range(count):
                 inner = replace(scope, names={**scope.names, **dict(zip(names, values, strict=True))})
-                inner.names[scan.item.id] = self.builder.positional(Slice((t,)), sequence, scan.span)
+                inner.names[scan.item.id] = self.builder.positional(Step((t,)), sequence, scan.span)
                 self.run(scan.body, inner)
                 values = [inner.names[name] for name in names]
                 if len(self.problems) > found or POISON in values:
@@ -187,16 +187,18 @@ class Loops(Expressions):
                 steps.append(values[0])
             after = [self.builder.widths[self.builder.materialize(value, scan.span)] for value in values]
             if after == widths:
-                return self._row(steps, scan.span)
+                return self._row(steps, self.builder.node(sequence), scan.span)
             widths = after
             self.builder.rollback(point)
 
-    def _row(self, steps: list[sp.Expr], span: Span) -> sp.Expr:
-        """Vectors as a sequence."""
+    def _row(self, steps: list[sp.Expr], walked: int, span: Span) -> sp.Expr:
+        """Vectors as a sequence, padded like the one that was walked."""
         singles = [self.builder.begun(1, step, span) for step in steps]
         placed = [self.builder.positional(Embed(0, t, len(steps)), single, span) for t, single in enumerate(singles)]
         index = self.builder.materialize(sp.Add(*placed), span)
         self.builder.rows[index] = steps
+        if isinstance(node := self.builder.nodes[index], CombineNode):
+            self.builder.nodes[index] = replace(node, row=walked)
         return self.builder.symbol(index)
 
     def _need_assigned(self, scan: ast.Scan) -> None:

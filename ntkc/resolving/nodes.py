@@ -35,6 +35,7 @@ class Nodes:
         self.loops: list[Loop | None] = []
         self.loop: int | None = None
         self.sampled: Span | None = None
+        self.masked = False
         self.rows: dict[int, list[sp.Expr]] = {}
         """The values at each position, of sequences that were put together of vectors."""
         self._symbols: dict[sp.Symbol, int] = {}

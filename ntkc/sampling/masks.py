@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from ntkc.backends.matrices import present_after
-from ntkc.ir.geometry import Geometry, Given, GlobalPool, Matrix, Pool, Select, Start, Window
+from ntkc.diagnostics import ArchError
+from ntkc.ir.geometry import Geometry, Given, GlobalPool, Pool, Select, Start, Window, counts_present
 from ntkc.ir.network import (
     CombineNode,
     ConcatNode,
     InputNode,
-    JointNode,
     MapNode,
     MixingNode,
     Network,
@@ -21,6 +21,7 @@ from ntkc.ir.network import (
     VectorNode,
     WeightedNode,
 )
+from ntkc.ir.padding import Padding
 from ntkc.sampling.value import Array, Value
 
 
@@ -28,6 +29,8 @@ def masks(network: Network, given: Any, inputs: Sequence[Array], batches: tuple[
     """(samples of x1 and x2, positions) of each input with one axis of positions, by name; all present where nothing is said."""
     if given is None:
         return {}
+    if problems := Padding(network).problems:
+        raise ArchError(problems)
     nodes = [node for node in network.nodes if isinstance(node, InputNode)]
     sides = given if isinstance(given, tuple | list) else (given,)
     if len(sides) != len(batches):
@@ -51,12 +54,23 @@ def _mask(given: Any, shape: tuple[int, int], network: Network) -> Array:
         raise ValueError(f"mask: expected a boolean array of shape {shape}, true where present; got {v.dtype}, {v.shape}")
     if not v.any(1).all():
         raise ValueError("mask: a sample has no position that is present")
-    edges = np.sum(np.diff(v.astype(int), axis=1) != 0, 1) + v[:, 0] + v[:, -1]
-    if any(loop.scan for loop in network.loops) and (edges > 2).any():
-        raise ValueError("mask: a recurrent network needs its absent positions before or after all others, not between")
-    if network.has_first_states and not v[:, 0].all():
-        raise ValueError("mask: a scan with a first state needs its absent positions after all others")
+    _check_lengths(v, network)
     return v.astype(float)
+
+
+def _check_lengths(v: Array, network: Network) -> None:
+    """Each sample has the kernels that it has without its padding."""
+    padding = Padding(network)
+    whole = np.sum(np.diff(v.astype(int), axis=1) != 0, 1) + v[:, 0] + v[:, -1] <= 2
+    if any(loop.scan for loop in network.loops) and not whole.all():
+        raise ValueError("mask: a recurrent network needs its absent positions before or after all others, not between")
+    if padding.from_first and (whole & ~v[:, 0]).any():
+        raise ValueError("mask: this network counts positions from the first, so absent ones must stand after all others")
+    if (v.sum(1) < padding.least).any():
+        raise ValueError(f"mask: this network needs at least {padding.least} positions that are present in each sample")
+    if ((v.shape[1] - v.sum(1)) % padding.multiple)[whole].any():
+        cure = f"lengths of {v.shape[1]} less a multiple of {padding.multiple}"
+        raise ValueError(f"mask: strides would meet the positions of a sample elsewhere than without padding; give {cure}")
 
 
 def present(index: int, network: Network, values: Mapping[int, Value]) -> Array | None:
@@ -68,11 +82,11 @@ def present(index: int, network: Network, values: Mapping[int, Value]) -> Array 
             return _moved(layer.geometry(values[h].grid), values[h])
         case MapNode(operand=h) | MixingNode(operand=h) | VectorNode(like=h):
             return values[h].present
+        case CombineNode(row=row) if row is not None:
+            return values[row].present
         case CombineNode() | ConcatNode() | NonlinearNode():
             found = [mask for h in network.operands(index) if (mask := values[h].present) is not None]
             return np.prod(found, axis=0) if found else None
-        case JointNode(layer=layer, operand=h) if values[h].present is not None:
-            raise ValueError(f"`{layer.name}` with a mask is not supported yet")
     return None
 
 
@@ -80,8 +94,6 @@ def _moved(geometry: Geometry | None, value: Value) -> Array | None:
     mask = value.present
     if mask is None or geometry is None or isinstance(geometry, Given):
         return mask
-    if isinstance(geometry, Matrix):
-        raise ValueError("a mask has no meaning after `resize` or a concatenation of positions")
     if isinstance(geometry, Window | Pool):
         return np.stack([present_after(geometry, row) for row in mask])
     if isinstance(geometry, Select) and not isinstance(geometry.axes[0], int):
@@ -97,8 +109,8 @@ def hidden(value: Value, mask: Array | None) -> Value:
 
 
 def averaged(value: Value, mask: Array | None, geometry: Geometry, matrix: Array) -> Value:
-    """Where it is a mean over windows, one over what was present there."""
-    if mask is None or not (isinstance(geometry, Pool | GlobalPool) and geometry.average):
+    """Where it is a mean that leaves the edges out, one over what was present."""
+    if mask is None or not counts_present(geometry):
         return value
     share = 1 - (1 - mask) @ matrix.T
     scale = np.divide(1, share, out=np.zeros_like(share), where=share > 0)

@@ -108,14 +108,24 @@ def _mask(key, given, x, side):
         raise ValueError(f"mask: expected a boolean array of shape {x.shape[:2]}, true where present; got {v.dtype}, {v.shape}")
     if not isinstance(v, jax.core.Tracer):
         with jax.ensure_compile_time_eval():
-            edges = jnp.sum(jnp.diff(v.astype(int), axis=1) != 0, 1) + v[:, 0] + v[:, -1]
-            if not bool(v.any(1).all()):
-                raise ValueError("mask: a sample has no position that is present")
-            if NO_GAPS and bool((edges > 2).any()):
-                raise ValueError("mask: a recurrent network needs its absent positions before or after all others, not between")
-            if FROM_FIRST and not bool(v[:, 0].all()):
-                raise ValueError("mask: a scan with a first state needs its absent positions after all others")
+            _check_lengths(v)
     return v.astype(dtype)
+
+
+def _check_lengths(v):
+    """Each sample has the kernels that it has without its padding."""
+    whole = jnp.sum(jnp.diff(v.astype(int), axis=1) != 0, 1) + v[:, 0] + v[:, -1] <= 2
+    if not bool(v.any(1).all()):
+        raise ValueError("mask: a sample has no position that is present")
+    if NO_GAPS and not bool(whole.all()):
+        raise ValueError("mask: a recurrent network needs its absent positions before or after all others, not between")
+    if FROM_FIRST and bool((whole & ~v[:, 0]).any()):
+        raise ValueError("mask: this network counts positions from the first, so absent ones must stand after all others")
+    if bool((v.sum(1) < LEAST).any()):
+        raise ValueError(f"mask: this network needs at least {LEAST} positions that are present in each sample")
+    if bool(jnp.where(whole, (v.shape[1] - v.sum(1)) % MULTIPLE, 0).any()):
+        cure = f"lengths of {v.shape[1]} less a multiple of {MULTIPLE}"
+        raise ValueError(f"mask: strides would meet the positions of a sample elsewhere than without padding; give {cure}")
 
 
 def _adjacency(key, given, x, side):

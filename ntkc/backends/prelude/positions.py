@@ -156,18 +156,17 @@ def _flat_mean(x, rank):
     return jnp.mean(x, tuple(range(rank)))
 
 
-def _present_after(mask, spec, pooled, axis=0):
+def _present_after(mask, spec, axis=0):
     """Which positions are present after a window: where the position in its place is, with `valid` padding where all that it
-    reads are; after a pooling window where any is."""
+    reads are."""
     _, stride, _, padding, transposed = spec
     n = mask.shape[axis]
     if transposed:
         return jnp.repeat(mask, stride, axis)
-    if padding != "valid" and not pooled:
+    if padding != "valid":
         return mask[(slice(None),) * axis + (slice(None, None, stride),)]
-    reads = [[i for i in taps if i is not None] for taps in zip(*_taps(n, *spec), strict=True)]
-    taken = [jnp.take(mask, jnp.asarray(index), axis) for index in reads]
-    return jnp.stack([(jnp.max if pooled else jnp.min)(v, axis) for v in taken], axis)
+    taken = [jnp.take(mask, jnp.asarray(taps), axis) for taps in zip(*_taps(n, *spec), strict=True)]
+    return jnp.stack([jnp.min(v, axis) for v in taken], axis)
 
 
 def _last_present(mask, axis=0):
