@@ -53,6 +53,28 @@ def window(layer: Layer, grid: Grid) -> Layer | None:
     return {"class": "Window", "axes": _axes(layer, "filter", each(layer["stride"], grid), grid, transposed)}
 
 
+SHOWN = 128
+"""Positions of a sequence for which a certificate says what is present after a window; fewer where there are fewer."""
+
+
+def needs(geometry: Layer, n: int) -> list[list[int]]:
+    """Of a sequence of n, the positions that must be there for each position after a window: the one in its place, or with `valid`
+    padding all that it reads. A short sequence has as many positions after the window."""
+    (axis,) = geometry["axes"]
+    size, stride, dilation = axis["size"], axis["stride"], axis["dilation"]
+    if axis["transposed"]:
+        return [[p // stride] for p in range(n * stride)]
+    if axis["padding"] != "valid":
+        return [[p] for p in range(0, n, stride)]
+    return [[p + k * dilation for k in range(size)] for p in range(0, n - (size - 1) * dilation, stride)]
+
+
+def keeps(geometry: Layer) -> bool:
+    """Whether all positions stay in their places."""
+    (axis,) = geometry["axes"]
+    return axis["stride"] == 1 and axis["padding"] != "valid" and not axis["transposed"]
+
+
 def each(value: Any, grid: Grid) -> list[int]:
     """One number for each axis."""
     return [value] * len(grid) if isinstance(value, int) else list(value)
@@ -78,7 +100,7 @@ def positional(layer: Layer, grid: Grid) -> Layer:
             return {"class": "Select", "axes": [-1] * len(grid)}
         case "Reverse":
             return {"class": "Select", "axes": [list(range(n or 0))[::-1] for n in grid]}
-        case "Slice":
+        case "Slice" | "Step":
             padded = [*layer["indices"], *[[None, None, None]] * (len(grid) - len(layer["indices"]))]
             return {"class": "Select", "axes": [_indexed(i, n or 0) for i, n in zip(padded, grid, strict=True)]}
         case "Aggregate":
