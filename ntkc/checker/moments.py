@@ -147,8 +147,17 @@ class Moments(Weighted):
     def _apart(self, kind: str, p: int, q: int, side: str) -> Iterator[sp.Expr]:
         """Independent values: E p q = E p E q, and no tangent in common."""
         if kind != "m" and self.statement.independent(p, q):
-            first, second = ENDS[side]
-            yield sp.S.Zero if kind == "T" else self.of("m", p, p, first) * self.of("m", q, q, second)
+            yield sp.S.Zero if kind == "T" else self._product_of_means(p, q, *ENDS[side])
+
+    def _product_of_means(self, p: int, q: int, first: str, second: str) -> sp.Expr:
+        """0 where one of them is, whatever the other."""
+        try:
+            mean = self.of("m", p, p, first)
+        except Unknown:
+            if self.of("m", q, q, second) == 0:
+                return sp.S.Zero
+            raise
+        return mean * self.of("m", q, q, second) if mean != 0 else mean
 
     def _linear(self, kind: str, p: int, q: int, side: str) -> Iterator[sp.Expr]:
         """What is linear is taken out, on the left or on the right."""
