@@ -58,8 +58,8 @@ SHOWN = 128
 
 
 def needs(geometry: Layer, n: int) -> list[list[int]]:
-    """Of a sequence of n, the positions that must be there for each position after a window: the one in its place, or with `valid`
-    padding all that it reads. A short sequence has as many positions after the window."""
+    """Of a sequence of n, the positions that must be there for each position after a window: the one in its place, or with
+    `valid` padding all that it reads. A short sequence has as many positions after the window."""
     (axis,) = geometry["axes"]
     size, stride, dilation = axis["size"], axis["stride"], axis["dilation"]
     if axis["transposed"]:

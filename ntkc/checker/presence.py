@@ -112,9 +112,11 @@ class Presence(Expected):
         def _full(i: int) -> sp.Expr:
             if state.carries(i) and state.nodes[i]["loop"] == loop:
                 return sp.Mul(*map(full, state.before(i)))
-            h = state.nodes[i].get("operand")
-            window = layers.window(state.layer(i), state.grid(h)) if state.kind(i) == "WeightedNode" and h is not None else None
-            return full(h) if window and layers.keeps(window) else self._made(i, end, full)
+            weighted, h = state.kind(i) == "WeightedNode", next(iter(state.operands(i)), i)
+            window = layers.window(state.layer(i), state.grid(h)) if weighted else None
+            value = full(h) if window and layers.keeps(window) else self._made(i, end, full)
+            back = state.kind(i) == "PositionalNode" and state.layer(i)["class"] == "Reverse" and value != 1
+            return value.args[0].args[0] if back and value.args[0].func == value.func else value  # backwards twice
 
         for slot in state.loops[loop]["slots"]:
             carried = state.carried(loop, slot)

@@ -56,8 +56,8 @@ class Statement:
 
     def carried(self, loop: int, slot: dict[str, Any]) -> int:
         """The node of a slot at the start of a turn."""
-        found = (i for i, n in enumerate(self.nodes) if n["class"] == "CarriedNode" and n["loop"] == loop and self.slot(i) is slot)
-        return next(found)
+        nodes = (i for i, n in enumerate(self.nodes) if n["class"] == "CarriedNode" and n["loop"] == loop)
+        return next(i for i in nodes if self.slot(i) is slot)
 
     def before(self, i: int) -> list[int]:
         """What the positions of a carried value come from: its value before a `repeat`, the sequences that a `scan` walks."""

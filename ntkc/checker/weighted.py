@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from math import prod
-from typing import Any
 
 import sympy as sp
 
