@@ -5,6 +5,7 @@ equation, with the rule it follows by and what that rests on. Expressions are te
 """
 
 import dataclasses
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -20,8 +21,8 @@ from ntkc.ir.recursion import Dual, Equation, Recursion, Step
 FORMAT = "ntkc-certificate/1"
 
 
-def certificate(network: Network, recursion: Recursion) -> dict[str, Any]:
-    """What `ntkc derive --certificate` writes, ready for JSON."""
+def certificate(network: Network, recursion: Recursion, stated: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """What `ntkc derive --certificate` writes, ready for JSON; `stated` is what more is said of maps, by name."""
     body: dict[str, Any] = {
         "parameters": [plain(parameter) for parameter in network.parameters],
         "nodes": [{**plain(node), "place": node.origin.loop} for node in network.nodes],
@@ -34,7 +35,7 @@ def certificate(network: Network, recursion: Recursion) -> dict[str, Any]:
             {"first": network.nodes.index(d.first), "second": network.nodes.index(d.second), "symbols": plain(d.symbols)}
             for d in recursion.data
         ],
-        "maps": plain(recursion.maps),
+        "maps": [{**plain(m), **stated.get(m.name, {})} for m in recursion.maps],
         "expectations": [_expectation(dual) for dual in recursion.duals],
         "steps": [_step(step) for step in recursion.steps],
         "outputs": [

@@ -12,6 +12,7 @@ from typing import Any
 from warnings import warn
 
 from ntkc.backends.jax import emit, emit_finite
+from ntkc.backends.stated import stated
 from ntkc.certificate import certificate
 from ntkc.deriving.batches import whole_batches
 from ntkc.deriving.fuse import fuse
@@ -83,7 +84,7 @@ class Compilation:
     def certificate(self) -> dict[str, Any]:
         """Every equation with its rule and premises, as data that `ntkc.checker` proves anew. Scans that share weights stand in
         it as the one scan that they were derived as."""
-        return certificate(whole_batches(fuse(self.network)), self.recursion)
+        return certificate(whole_batches(fuse(self.network)), self.recursion, stated(self.recursion))
 
     def module(self) -> ModuleType:
         """The emitted code, imported; tracebacks show its lines."""

@@ -53,6 +53,28 @@ def window(layer: Layer, grid: Grid) -> Layer | None:
     return {"class": "Window", "axes": _axes(layer, "filter", each(layer["stride"], grid), grid, transposed)}
 
 
+SHOWN = 128
+"""Positions of a sequence for which a certificate says what is present after a window; fewer where there are fewer."""
+
+
+def needs(geometry: Layer, n: int) -> list[list[int]]:
+    """Of a sequence of n, the positions that must be there for each position after a window: the one in its place, or with
+    `valid` padding all that it reads. A short sequence has as many positions after the window."""
+    (axis,) = geometry["axes"]
+    size, stride, dilation = axis["size"], axis["stride"], axis["dilation"]
+    if axis["transposed"]:
+        return [[p // stride] for p in range(n * stride)]
+    if axis["padding"] != "valid":
+        return [[p] for p in range(0, n, stride)]
+    return [[p + k * dilation for k in range(size)] for p in range(0, n - (size - 1) * dilation, stride)]
+
+
+def keeps(geometry: Layer) -> bool:
+    """Whether all positions stay in their places."""
+    (axis,) = geometry["axes"]
+    return axis["stride"] == 1 and axis["padding"] != "valid" and not axis["transposed"]
+
+
 def each(value: Any, grid: Grid) -> list[int]:
     """One number for each axis."""
     return [value] * len(grid) if isinstance(value, int) else list(value)

@@ -11,12 +11,12 @@ import sympy as sp
 
 from ntkc.checker import layers
 from ntkc.checker.layers import Contradicted, Unknown
+from ntkc.checker.presence import ENDS
 from ntkc.checker.statement import Statement
 from ntkc.checker.text import SAME, Reader
-from ntkc.checker.weighted import Weighted, flat_mean, matching
+from ntkc.checker.weighted import Weighted, matching
 
 Key = tuple[str, int, int, str]
-ENDS = {"12": ("1", "2"), "11": ("1", "1"), "1": ("1", "1"), "2": ("2", "2")}
 _diagonal = sp.Function("diagonal")
 
 
@@ -80,8 +80,8 @@ class Moments(Weighted):
         if side == "11":
             yield from map(self.of_self, self.steps(kind, p, q, "12"))
             return
-        if kind == "A":
-            yield self.attention(p)
+        if kind in ("A", "M", "R", "L"):
+            yield self.attention(p) if kind == "A" else self.masking(kind, p, side)
             return
         found, reasons = False, list[Unknown]()
         for rule in (self._loop_state, self._by_diagonal, self._apart, self._linear, self._same_weights, self._function):
@@ -111,7 +111,7 @@ class Moments(Weighted):
                     elif not scan:
                         yield symbol
                     elif side == "12" or all(mine):
-                        yield self._shifted(symbol, mine, side, p if mine[0] else q)
+                        yield self._shifted(symbol, mine, side, (p, q))
                     break
 
     def _base(self, i: int, loop: int) -> int:
@@ -125,13 +125,13 @@ class Moments(Weighted):
         carried = (j for j, n in enumerate(state.nodes) if n["class"] == "CarriedNode" and (n["loop"], n["slot"]) == (loop, slot))
         return next(carried)
 
-    def _shifted(self, symbol: sp.Expr, mine: list[bool], side: str, like: int) -> sp.Expr:
-        """What a scan carries is what it found a position before."""
-        name = self.map_name({"class": "Shift"}, like)
+    def _shifted(self, symbol: sp.Expr, mine: list[bool], side: str, pair: tuple[int, int]) -> sp.Expr:
+        """What a scan carries is what it found a position before, and 0 where nothing is before."""
+        name = self.map_name({"class": "Shift"}, pair[0] if mine[0] else pair[1])
         if side == "1":
-            return sp.Function(f"{name}_left")(symbol)
-        for moved, end in zip(mine, ("left", "right"), strict=True):
-            symbol = sp.Function(f"{name}_{end}")(symbol) if moved else symbol
+            return sp.Function(f"{name}_left")(self.masked(symbol, *pair, side))
+        for moved, i, end, place in zip(mine, pair, ("left", "right"), ENDS[side], strict=True):
+            symbol = sp.Function(f"{name}_{end}")(symbol * self.present(i, place)) if moved else symbol
         return symbol
 
     def _by_diagonal(self, kind: str, p: int, q: int, side: str) -> Iterator[sp.Expr]:
@@ -147,8 +147,17 @@ class Moments(Weighted):
     def _apart(self, kind: str, p: int, q: int, side: str) -> Iterator[sp.Expr]:
         """Independent values: E p q = E p E q, and no tangent in common."""
         if kind != "m" and self.statement.independent(p, q):
-            first, second = ENDS[side]
-            yield sp.S.Zero if kind == "T" else self.of("m", p, p, first) * self.of("m", q, q, second)
+            yield sp.S.Zero if kind == "T" else self._product_of_means(p, q, *ENDS[side])
+
+    def _product_of_means(self, p: int, q: int, first: str, second: str) -> sp.Expr:
+        """0 where one of them is, whatever the other."""
+        try:
+            mean = self.of("m", p, p, first)
+        except Unknown:
+            if self.of("m", q, q, second) == 0:
+                return sp.S.Zero
+            raise
+        return mean * self.of("m", q, q, second) if mean != 0 else mean
 
     def _linear(self, kind: str, p: int, q: int, side: str) -> Iterator[sp.Expr]:
         """What is linear is taken out, on the left or on the right."""
@@ -190,10 +199,14 @@ class Moments(Weighted):
         h, k = state.nodes[p]["operand"], state.nodes[q]["operand"]
         inside = self.of(kind, h, k, side)
         geometries = [layers.positional(state.layer(i), state.grid(j)) for i, j in ((p, h), (q, k))]
-        if geometries[0] == geometries[1] and geometries[0]["class"] == "Select":
+        if geometries[0] == geometries[1] and geometries[0]["class"] == "Select" and not self._ends(p, geometries[0]):
             yield sp.Function(self.map_name(geometries[0], h))(inside) if inside != 0 else inside
         if side == "12":
             yield self._moved(q, self._moved(p, inside, "left", "1"), "right", "2")
+
+    def _ends(self, p: int, geometry: dict[str, Any]) -> bool:
+        """Whether it takes the last position that is present."""
+        return geometry == {"class": "Select", "axes": [-1]} and self.present(self.statement.nodes[p]["operand"], "1") != 1
 
     def _moved(self, p: int, value: sp.Expr, end: str, side: str) -> sp.Expr:
         if value == 0:
@@ -201,7 +214,11 @@ class Moments(Weighted):
         h = self.statement.nodes[p]["operand"]
         geometry = layers.positional(self.statement.layer(p), self.statement.grid(h))
         given = [self.read.symbol(f"given_{geometry['name']}_{side}")] if geometry["class"] == "Given" else []
-        return sp.Function(f"{self.map_name(geometry, h)}_{end}")(*given, value)
+        if self._ends(p, geometry):
+            geometry, value = {"class": "GlobalPool", "average": False}, value * self.of("L", h, h, side)
+        elif geometry["class"] != "Select":
+            value = value * self.present(h, side)
+        return sp.Function(f"{self.map_name(geometry, h)}_{end}")(*given, value) * self.shared(p, geometry, side)
 
     def _side_by_side(self, kind: str, p: int, q: int, side: str) -> Iterator[sp.Expr]:
         """Channels side by side: the shares of the parts, where both sides divide the channels alike."""
@@ -219,7 +236,7 @@ class Moments(Weighted):
         square = self.of("S", h, h, side) if layer["class"] in ("RmsNorm", "LayerNorm") else sp.S.Zero
         center = self.of("m", h, h, side) if layer["class"] == "LayerNorm" else sp.S.Zero
         if over:
-            square, center = (flat_mean(v) if v.free_symbols else v for v in (square, center))
+            square, center = (self.mean_present(v, h, side) if v.free_symbols else v for v in (square, center))
         return center, layers.normalizer(layer, square, center, self.read)
 
     def _normed_by(self, i: int, j: int, inside: Any, kind: str, side: str, left: bool) -> sp.Expr:

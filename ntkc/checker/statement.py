@@ -26,7 +26,7 @@ class Statement:
 
     @property
     def batches(self) -> bool:
-        """Whether positions are the samples of a batch, over which outputs are not averaged."""
+        """Whether the first positions are the samples of a batch, over which outputs are not averaged."""
         return any(node["class"] == "JointNode" for node in self.nodes)
 
     def kind(self, i: int) -> str:
@@ -36,7 +36,8 @@ class Statement:
         return self.nodes[i]["layer"]  # type: ignore[no-any-return]
 
     def grid(self, i: int) -> tuple[int | None, ...]:
-        return tuple(self.data["grids"][i])
+        """The positions of a value that layers see, without the samples of a batch."""
+        return tuple(self.data["grids"][i])[int(self.batches) :]
 
     def carries(self, i: int, scan: bool | None = None) -> bool:
         """Whether a node is what a loop (a `scan`, or a `repeat`) carries, inside of it or after it."""
@@ -52,6 +53,34 @@ class Statement:
         if "parts" in node or "terms" in node:
             return [operand for _, operand in node.get("parts") or node["terms"]]
         return list(node["operands"]) if "operands" in node else [node["operand"]] if "operand" in node else []
+
+    def carried(self, loop: int, slot: dict[str, Any]) -> int:
+        """The node of a slot at the start of a turn."""
+        nodes = (i for i, n in enumerate(self.nodes) if n["class"] == "CarriedNode" and n["loop"] == loop)
+        return next(i for i in nodes if self.slot(i) is slot)
+
+    def before(self, i: int) -> list[int]:
+        """What the positions of a carried value come from: its value before a `repeat`, the sequences that a `scan` walks."""
+        return sorted(self._walked(i, set())) if self.carries(i, scan=True) else [self.slot(i)["initial"]]
+
+    def _walked(self, i: int, seen: set[int]) -> set[int]:
+        """Those whose items a value of a scan is made of; a sequence of zeros with a first state is none."""
+        if i in seen:
+            return set()
+        seen.add(i)
+        if self.kind(i) == "ItemNode":
+            h = self.nodes[i]["operand"]
+            begins = self.kind(h) == "PositionalNode" and self.layer(h)["class"] == "Begin"
+            return set() if begins else {h}
+        inside = [self.slot(i)["following"]] if self.carries(i, scan=True) else self.operands(i)
+        return set().union(*(self._walked(h, seen) for h in inside))
+
+    def chosen(self, i: int) -> set[tuple[int, int]]:
+        """Of which sequences a value reads single positions, and which."""
+        whole = self.kind(i) == "PositionalNode" and self.layer(i)["class"] in ("Slice", "Step")
+        if whole and len(self.layer(i)["indices"]) == 1 and isinstance(self.layer(i)["indices"][0], int):
+            return {(self.nodes[i]["operand"], self.layer(i)["indices"][0])}
+        return set().union(*(self.chosen(h) for h in self.operands(i)))
 
     @cached_property
     def sources(self) -> list[frozenset[Source]]:

@@ -2,26 +2,18 @@
 
 from collections.abc import Iterator
 from math import prod
-from typing import Any
 
 import sympy as sp
 
 from ntkc.checker import layers
-from ntkc.checker.expected import Expected
-from ntkc.checker.layers import Contradicted, Unknown
+from ntkc.checker.layers import Unknown
+from ntkc.checker.presence import Presence, flat_mean
 
-flat_mean, matching = sp.Function("flat_mean"), sp.Function("matching")
+matching = sp.Function("matching")
 
 
-class Weighted(Expected):
+class Weighted(Presence):
     """The rules of layers with weights."""
-
-    def map_name(self, geometry: dict[str, Any], operand: int) -> str:
-        """What the certificate calls a map over an operand's positions: it must be the very map that the layer is."""
-        for entry in self.statement.data["maps"]:
-            if entry["geometry"] == geometry and tuple(entry["grid"]) == self.statement.grid(operand):
-                return str(entry["name"])
-        raise Contradicted(f"the certificate names no map {geometry['class']} over the positions of v{operand}")
 
     def _same_weights(self, kind: str, p: int, q: int, side: str) -> Iterator[sp.Expr]:
         state = self.statement
@@ -69,10 +61,10 @@ class Weighted(Expected):
         state = self.statement
         node, h, k = state.nodes[p], state.nodes[p]["operand"], state.nodes[q]["operand"]
         w, b, trained, trained_bias = layers.weights(node["layer"], state.grid(h), self._channels(h), self.read)
-        square = self._read(p, q, self.of("S", h, k, side))
+        square = self._read(p, q, self.of("S", h, k, side), side)
         value = w * square + b
         if kind == "T":
-            value = trained * square + w * self._read(p, q, self.of("T", h, k, side)) + trained_bias
+            value = trained * square + w * self._read(p, q, self.of("T", h, k, side), side) + trained_bias
         fresh = node["home"] is not None and state.loops[node["home"]]["scan"]
         local = node["layer"]["class"] == "ConvLocal" and bool(state.grid(p))
         return matching(value) if (fresh or local) and side == "12" else value
@@ -83,17 +75,17 @@ class Weighted(Expected):
         positions = [n or 1 for n in self.statement.grid(h)] if self.statement.data["flat"][h] else []
         return None if channels is None else int(channels) * prod(positions)
 
-    def _read(self, p: int, q: int, value: sp.Expr) -> sp.Expr:
+    def _read(self, p: int, q: int, value: sp.Expr, side: str) -> sp.Expr:
         """What the weights read of a moment of their operands: a window of it, its mean where positions are channels."""
         state, h, k = self.statement, self.statement.nodes[p]["operand"], self.statement.nodes[q]["operand"]
         if (not state.grid(h) and not state.grid(k)) or value == 0:
             return value
         if state.data["flat"][h]:
-            return flat_mean(value)
+            return flat_mean(self.masked(value, h, k, side))
         windows = [layers.window(state.layer(i), state.grid(j)) for i, j in ((p, h), (q, k))]
         if windows[0] != windows[1] or (windows[0] and state.grid(h) != state.grid(k)):
             raise Unknown("the same weights on two different index grids")
-        return value if windows[0] is None else sp.Function(self.map_name(windows[0], h))(value)
+        return value if windows[0] is None else sp.Function(self.map_name(windows[0], h))(self.masked(value, h, k, side))
 
     def _attended(self, kind: str, p: int, q: int) -> sp.Expr:
         """The matrix on either side; the tangent has what the values' and the outputs' matrices add."""
@@ -112,7 +104,8 @@ class Weighted(Expected):
         return trained * square + scale * mixed(self.of("T", h, k, "12")) + trained_bias
 
     def attention(self, p: int) -> sp.Expr:
-        """The mixing matrix at x, from the second moments between its positions."""
+        """The mixing matrix at x, from the second moments between its positions; nothing attends to absent ones."""
         h = self.statement.nodes[p]["operand"]
         name = self.map_name(layers.mixing(self.statement.layer(p), self.read), h)
-        return sp.Function(name)(self.of("S", h, h, "11"))
+        mask = self.present(h, "1")
+        return sp.Function(name)(self.of("S", h, h, "11"), *(() if mask == 1 else (mask,)))
