@@ -1,7 +1,7 @@
 """What the reference computes with: tables, windows, and Gaussian expectations as functions of numbers."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import mpmath as mp
@@ -29,6 +29,22 @@ def windowed(x: Any, taps: list[list[int | None]]) -> Any:
     return found
 
 
+def by_samples(x: Any, counts: tuple[int, ...], part: Callable[[Any], Any]) -> Any:
+    """A function of each block of a table between the positions of so many samples on either side, or of each sample's moments."""
+    if math.prod(counts) == 1:
+        return part(x)
+    rows = np.split(x, counts[0])
+    if len(counts) == 1:
+        return np.concatenate([part(v) for v in rows])
+    return np.block([[part(w) for w in np.split(v, counts[1], 1)] for v in rows])
+
+
+def mean_of_matching(x: Any) -> Any:
+    """Over matching positions of a table, or over the positions of one sample."""
+    values = np.diagonal(x) if x.ndim == 2 else x
+    return np.full((1,) * x.ndim, values.sum() / len(values), dtype=x.dtype)
+
+
 def gram(x: Any, y: Any, dtype: Any) -> Any:
     """<x_p, y_q> / d."""
     rows, columns = (np.reshape(np.asarray(w, dtype=float), (-1, np.shape(w)[-1])) for w in (x, y))
@@ -40,7 +56,7 @@ def gram(x: Any, y: Any, dtype: Any) -> Any:
 
 def agreement(x: Any, y: Any, dtype: Any) -> Any:
     """1 where two tokens are the same."""
-    same = np.asarray(x)[:, None] == np.asarray(y)[None, :]
+    same = np.ravel(x)[:, None] == np.ravel(y)[None, :]
     return same.astype(int).astype(dtype) * (1 if dtype is float else mp.mpf(1))
 
 

@@ -123,7 +123,7 @@ class Masks(Memory):
 
     def rescaled(self, node: PositionalNode, index: int, name: str, side: str) -> sp.Expr:
         """What makes an average over a window one over its present positions; 1 for what is no average."""
-        mask, geometry = self.present(node.operand, side), node.layer.geometry(self.network.grids[node.operand])
+        mask, geometry = self.present(node.operand, side), node.layer.geometry(self.network.grid(node.operand))
         if mask is None or not (isinstance(geometry, Pool | GlobalPool) and geometry.average):
             return sp.S.One
         key = ("R", index, index, side)

@@ -26,7 +26,9 @@ class Forms:
         self.owns: dict[sp.Symbol, int] = {}
         self.full: set[sp.Symbol] = set()
         self._like: sp.Expr = sp.S.Zero
-        self._lost = {m.name: _lost(m.geometry, self.grids) for m in recursion.maps}
+        self.ahead = int(recursion.batches)
+        self._lost = {m.name: _lost(m.geometry, self.grids) - self.ahead * isinstance(m.geometry, GlobalPool) for m in recursion.maps}
+        self._spots = {m.name: len(m.grid) for m in recursion.maps}
         for data in recursion.data:
             ranks = len(data.first.type.positions), len(data.second.type.positions)
             self.pairs[data.symbols[0]] = self.pairs[of_self(data.symbols[0])] = ranks
@@ -40,6 +42,8 @@ class Forms:
             for output in recursion.outputs:
                 for value in output.values:
                     self._read(value, FULL if self.batches else MATCHED)
+        if self.batches:
+            self.full |= {s for s, ranks in self.pairs.items() if any(ranks)}
         if any(not s.name.endswith("_self") for s in self.full):  # the inputs then come as full tables, all of them
             self.full |= {d.symbols[0] for d in recursion.data if all(self.pairs[d.symbols[0]])}
 
@@ -54,7 +58,7 @@ class Forms:
 
     def demand(self) -> dict[sp.Symbol, str]:
         """In words, of each table between x and x' of values with positions."""
-        what = "samples of a batch" if self.batches else "positions"
+        what = "samples of a batch" + " and their positions" * (max(map(len, self.grids)) > 1) if self.batches else "positions"
         words = {FULL: f"all pairs of {what}", MATCHED: f"matching {what}"}
         return {symbol: words[self.form(symbol)] for symbol, ranks in self.pairs.items() if any(ranks)}
 
@@ -146,7 +150,7 @@ class Forms:
 
     def _after(self, name: str, ranks: tuple[int, int]) -> tuple[sp.Integer, ...]:
         """The first axis that a map on one side acts on."""
-        return (sp.Integer(ranks[0]),) if name.endswith("_right") else (sp.Integer(0),)
+        return (sp.Integer(self.ahead + (ranks[0] if name.endswith("_right") else 0)),)
 
     def _reduced(self, name: str, inner: sp.Expr, rank: int) -> sp.Expr:
         inside = self.ranks_of(inner)
@@ -160,9 +164,11 @@ class Forms:
         if isinstance(value, AppliedUndef):
             name = value.func.__name__
             if name == "flat_mean":
-                return 0, 0
+                left, right = self.ranks_of(value.args[0])
+                return min(left, self.ahead), min(right, self.ahead)
             if name.startswith("batch"):
-                return 1, int(not name.endswith("_alone"))
+                rank = self._spots[name.removesuffix("_alone").removesuffix("_tangent")]
+                return rank, rank * (not name.endswith("_alone"))
             if name.startswith(("global_pool", "select", "pool", "resample", "attention", "aggregate", "start", "window")):
                 left, right = self.ranks_of(value.args[-1])
                 lost = self._lost.get(map_name(name), 0)
