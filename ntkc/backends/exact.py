@@ -121,6 +121,11 @@ def ratio(x: Any, y: Any) -> Any:
     return x / y if y else 0 * x
 
 
+def ratios(x: Any, y: Any) -> Any:
+    """The same of arrays."""
+    return np.where(y == 0, 0.0, np.divide(x, np.where(y == 0, 1, y)))
+
+
 def root_of_gram(c: Any, a: Any, b: Any) -> Any:
     """The intrinsic `gram_root`, of numbers of mpmath or of arrays."""
     return mp.sqrt(max(a * b - c**2, 0)) if isinstance(a, mp.mpf) else np.sqrt(np.maximum(a * b - c * c, 0))

@@ -24,6 +24,7 @@ from ntkc.backends.exact import (
     mean_of_matching,
     number_of,
     ratio,
+    ratios,
     root_of_gram,
     stem_of,
     windowed,
@@ -100,7 +101,7 @@ class _Machine:
             for p in recursion.parameters
         }
         self.calls = {dual.name: callable_of(dual, self.given, self.dtype) for dual in recursion.duals}
-        self.calls["ratio"] = np.vectorize(ratio, otypes=[self.dtype])
+        self.calls["ratio"] = ratios if number is float else np.vectorize(ratio, otypes=[self.dtype])
         self.calls["gram_root"] = root_of_gram
         self.calls["erf_moment"] = np.vectorize(lambda k, *entries: moment(int(k), list(entries)), otypes=[self.dtype])
         self._compiled: dict[sp.Expr, Any] = {}

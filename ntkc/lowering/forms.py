@@ -27,6 +27,7 @@ class Forms:
         self.full: set[sp.Symbol] = set()
         self._like: sp.Expr = sp.S.Zero
         self.ahead = int(recursion.batches)
+        self.within = FULL if recursion.batches else MATCHED
         self._lost = {m.name: _lost(m.geometry, self.grids) - self.ahead * isinstance(m.geometry, GlobalPool) for m in recursion.maps}
         self._spots = {m.name: len(m.grid) for m in recursion.maps}
         for data in recursion.data:
@@ -106,7 +107,7 @@ class Forms:
         if name.endswith(("_left", "_right")) or name in ("diagonal", "_centred") or name.startswith(("attention", "batch")):
             form = FULL
         elif name == "flat_mean":
-            form = MATCHED
+            form = self.within
         for part in value.args:
             self._read(part, form)
 
@@ -157,7 +158,7 @@ class Forms:
         if name == "diagonal":
             table = self.rewritten(inner, FULL, inside)
             return sp.Function("_diagonal")(table, sp.Integer(inside[0])) if inside[0] else table
-        return sp.Function("_flat_mean")(self.rewritten(inner, MATCHED, inside), sp.Integer(max(inside)))
+        return sp.Function("_flat_mean")(self.rewritten(inner, self.within, inside), sp.Integer(max(inside)))
 
     def ranks_of(self, value: sp.Expr) -> tuple[int, int]:
         """The ranks of the index grids of a value."""
