@@ -103,6 +103,9 @@ def _constants(program: Program) -> Iterator[str]:
     yield f"EVALUATE = lambda: {evaluate}  # between samples, and of each sample with itself"
     if program.layout == "pairs":
         yield f"TABLES = {program.tables}  # whether a sample's moments need it between all pairs of its positions"
+    if program.batches:
+        grids = dict.fromkeys(m.grid[1:] for m in program.maps if isinstance(m.geometry, Normalization))
+        yield f"NORMALIZED = {tuple(grids)!r}  # the positions of the values that are normalized"
     refusals = [o.refusal for o in program.outputs if o.ntk is None]
     yield f"NO_NTK = {(refusals[0] if refusals else '')!r}"
     if any(isinstance(d.value, Series) for d in program.definitions):

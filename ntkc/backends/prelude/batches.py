@@ -19,6 +19,8 @@ from jax import lax
 # Steps of the rule, and the least |v|^2 that it is made for.
 _FINE = (0.25, 1e-26)
 _COARSE = (0.3, 1e-14)
+# Samples times positions, of both batches; some twenty tables of so many rows are in memory at once.
+_MOST = 4096
 
 
 def _laplace(step, least):
@@ -272,13 +274,25 @@ def _gram(x, y, dtype):
     return jnp.tensordot(x, y, ((-1,), (-1,)), precision="highest") / x.shape[-1]
 
 
-def _by_batches(x1, x2, params, get, symmetric, dtype, precision):
-    """Of two batches, or of one with itself, always in float64: the recursion of `_pair` with the samples as positions."""
-    few, least = min(x1[0].shape[0], x2[0].shape[0]), 4 if "ntk" in get else 2
+def _check_points(sizes, positions, get):
+    """Enough samples and positions for finite kernels, and few enough for tables between all of them."""
+    grids = [[n or 4 for n in grid] for grid in NORMALIZED]  # of sizes known at run time only, `_spread` tells
+    few, least = min(sizes) * min(map(math.prod, grids)), 4 if "ntk" in get else 2
+    points = sum(sizes) * max(positions, *map(math.prod, grids))
+    if points > _MOST:
+        cure = "give smaller batches or inputs, or sample it: `option expectation = sampled`"
+        raise ValueError(f"this network normalizes over the batch: tables of {points} points, {_MOST} at most; {cure}")
     if few < least:
+        what = f"{few} samples" if max(map(len, grids)) == 0 else f"{few} values of each channel"
         cure = "give larger batches, or ask for get='nngp'" if few > 1 else "give larger batches"
         why = "E 1/|v|^2 of its values v, less their mean, is infinite and the NTK with it" if few > 1 else "it has no deviation"
-        raise ValueError(f"this network normalizes over the batch, and of {few} samples {why}: {cure}")
+        raise ValueError(f"this network normalizes over the batch, and of {what} {why}: {cure}")
+
+
+def _by_batches(x1, x2, params, get, symmetric, dtype, precision):
+    """Of two batches, or of one with itself, always in float64: the recursion of `_pair` with the samples as first positions."""
+    sizes = (x1[0].shape[0],) if symmetric else (x1[0].shape[0], x2[0].shape[0])
+    _check_points(sizes, _position_count(x1), get)
     wide1, wide2 = ([_cast(x, jnp.float64) for x in xs] for xs in (x1, x2))
     left = _alone(wide1, params)
     right = left if symmetric else _alone(wide2, params)
