@@ -58,7 +58,9 @@ def _refuse(network: Network, index: int, node: Node) -> None:
         reason = "a flattened value is normalized at each position apart, over the samples only"
         raise Underivable(index, f"{reason}; normalize before `flatten`", sampled=True)
     if network.masked and any(network.grids):
-        raise Underivable(index, "masks of a network that normalizes over the batch", help="give sequences of one length, unmasked")
+        raise Underivable(
+            index, "masks of a network that normalizes over the batch", help="give sequences of one length, unmasked"
+        )
     if isinstance(node, MixingNode | VectorNode | ItemNode) or (isinstance(node, InputNode) and node.adjacency):
         what = {MixingNode: "attention", VectorNode: "an embedding of positions", ItemNode: "a scan"}.get(type(node), "a graph")
         raise Underivable(index, f"{what} in a network that normalizes over the batch", sampled=True)

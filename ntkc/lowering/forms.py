@@ -28,7 +28,9 @@ class Forms:
         self._like: sp.Expr = sp.S.Zero
         self.ahead = int(recursion.batches)
         self.within = FULL if recursion.batches else MATCHED
-        self._lost = {m.name: _lost(m.geometry, self.grids) - self.ahead * isinstance(m.geometry, GlobalPool) for m in recursion.maps}
+        self._lost = {
+            m.name: _lost(m.geometry, self.grids) - self.ahead * isinstance(m.geometry, GlobalPool) for m in recursion.maps
+        }
         self._spots = {m.name: len(m.grid) for m in recursion.maps}
         for data in recursion.data:
             ranks = len(data.first.type.positions), len(data.second.type.positions)
