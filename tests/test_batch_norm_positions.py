@@ -1,4 +1,4 @@
-"""`batch_norm` of values with positions, over samples and positions: against the reference, sampled slices and finite networks."""
+"""`batch_norm` over samples and positions: against the reference, sampled slices and finite networks."""
 
 from typing import Any
 
@@ -14,15 +14,21 @@ from ntkc.source import Source
 
 IMAGE, SEQUENCE = "input x: image(3, 2, 2)\n", "input x: sequence(4, 3)\n"
 POOLED = IMAGE + "output x |> conv(3) |> batch_norm |> relu |> conv(2) |> batch_norm |> relu |> global_avg_pool |> dense"
+FLAT = "output x |> conv(2, b_std=0.2) |> batch_norm |> leaky_relu(0.1) |> flatten |> dense(b_std=0.1) |> relu |> dense"
+RESIDUAL = (
+    "h = conv(x, 3)\nh = h + conv(relu(batch_norm(h)), 3)\noutput h |> batch_norm |> avg_pool(2, stride=1) |> flatten |> dense"
+)
+STEPS = (
+    "h = x[1:] |> conv_local(2) |> batch_norm |> relu |> dropout(keep=0.8)\n"
+    "output h |> conv(2, stride=2) |> batch_norm |> abs |> flatten |> dense"
+)
 CASES = {
     "pooled": POOLED,
-    "flat": IMAGE + "output x |> conv(2, b_std=0.2) |> batch_norm |> leaky_relu(0.1) |> flatten |> dense(b_std=0.1) |> relu |> dense",
-    "residual": IMAGE
-    + "h = conv(x, 3)\nh = h + (h |> batch_norm |> relu |> conv(3))\noutput h |> batch_norm |> avg_pool(2, stride=1) |> flatten |> dense",
-    "sequence": SEQUENCE
-    + "output x[1:] |> conv_local(2) |> batch_norm |> relu |> dropout(keep=0.8) |> conv(2, stride=2) |> batch_norm |> abs |> flatten |> dense",
+    "flat": IMAGE + FLAT,
+    "residual": IMAGE + RESIDUAL,
+    "sequence": SEQUENCE + STEPS,
     "last_first": IMAGE + "output x |> conv(3) |> relu |> flatten |> dense |> batch_norm |> relu |> dense",
-}  # fmt: skip
+}
 
 
 def _compile(body: str) -> Compilation:

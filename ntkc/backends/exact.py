@@ -15,6 +15,7 @@ from ntkc.gaussian.moments import A, B, C
 from ntkc.gaussian.price import Expectation
 from ntkc.gaussian.series import Series
 from ntkc.ir.recursion import Dual, PositionMap, map_name
+from ntkc.ir.sinusoids import Sinusoids
 
 
 def windowed(x: Any, taps: list[list[int | None]]) -> Any:
@@ -30,7 +31,7 @@ def windowed(x: Any, taps: list[list[int | None]]) -> Any:
 
 
 def by_samples(x: Any, counts: tuple[int, ...], part: Callable[[Any], Any]) -> Any:
-    """A function of each block of a table between the positions of so many samples on either side, or of each sample's moments."""
+    """A function of each block of a table between the positions of so many samples, or of each sample's moments."""
     if math.prod(counts) == 1:
         return part(x)
     rows = np.split(x, counts[0])
@@ -43,6 +44,19 @@ def mean_of_matching(x: Any) -> Any:
     """Over matching positions of a table, or over the positions of one sample."""
     values = np.diagonal(x) if x.ndim == 2 else x
     return np.full((1,) * x.ndim, values.sum() / len(values), dtype=x.dtype)
+
+
+def identity(shape: tuple[int, ...]) -> Any:
+    """Of a table, whose shape may not be known yet."""
+    return np.eye(shape[0], shape[1], dtype=int) if math.prod(shape) > 1 else 1
+
+
+def encoding(geometry: Sinusoids, alone: bool, dtype: Any) -> Any:
+    """Moments between the positions of sinusoids, or their means."""
+    if alone:
+        return np.array(geometry.means(), dtype=object).astype(dtype)
+    apart = abs(np.arange(geometry.rows)[:, None] - np.arange(geometry.columns))
+    return np.array(geometry.moments(), dtype=object).astype(dtype)[apart]
 
 
 def gram(x: Any, y: Any, dtype: Any) -> Any:

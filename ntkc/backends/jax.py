@@ -12,7 +12,7 @@ from ntkc.backends.instructions import block, text_of, unpack
 from ntkc.backends.library import library
 from ntkc.backends.maps import map_parameters, position_maps
 from ntkc.backends.normalizations import KINDS, normalization, parameters_of
-from ntkc.backends.prelude import batches
+from ntkc.backends.prelude import batches, samples
 from ntkc.backends.printer import text
 from ntkc.backends.tidy import rows, tidy
 from ntkc.gaussian.bounds import VARIANCES
@@ -41,7 +41,7 @@ def emit(program: Program) -> str:
     """The text of the module."""
     parts = (_constants, position_maps, _normalizations, _definitions, _sample, _pair)
     own = "\n".join([*(line for part in parts for line in part(program)), *forward(program.network), ""])
-    first = (batches,) if program.batches else ()
+    first = (batches, samples) if program.batches else ()
     return tidy("\n".join([_docstring(program), IMPORTS, own]) + library(own, _layer_modules(program.network), first=first))
 
 

@@ -14,21 +14,8 @@ import numpy as np
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from ntkc.backends import matrices
-from ntkc.backends.exact import (
-    agreement,
-    by_samples,
-    callable_of,
-    gram,
-    is_map,
-    mean_of_matching,
-    number_of,
-    ratio,
-    ratios,
-    root_of_gram,
-    stem_of,
-    windowed,
-)
+from ntkc.backends import exact, matrices
+from ntkc.backends.exact import agreement, callable_of, gram, is_map, number_of, ratio, root_of_gram, stem_of, windowed
 from ntkc.backends.normalized import centred, normalized
 from ntkc.gaussian.orthants import moment
 from ntkc.ir.geometry import Given, Pool, Window
@@ -101,7 +88,7 @@ class _Machine:
             for p in recursion.parameters
         }
         self.calls = {dual.name: callable_of(dual, self.given, self.dtype) for dual in recursion.duals}
-        self.calls["ratio"] = ratios if number is float else np.vectorize(ratio, otypes=[self.dtype])
+        self.calls["ratio"] = exact.ratios if number is float else np.vectorize(ratio, otypes=[self.dtype])
         self.calls["gram_root"] = root_of_gram
         self.calls["erf_moment"] = np.vectorize(lambda k, *entries: moment(int(k), list(entries)), otypes=[self.dtype])
         self._compiled: dict[sp.Expr, Any] = {}
@@ -211,8 +198,7 @@ class _Value:
         symbols = sorted(inner.free_symbols, key=str)
         arrays = [self._applied(back[s]) if s in back else self._read(s) for s in symbols]
         if SAME in symbols and self.axes == 2:  # where the positions agree
-            here = np.broadcast_shapes(*map(np.shape, arrays))
-            arrays[symbols.index(SAME)] = self.memory[SAME] * (np.eye(*here, dtype=int) if math.prod(here) > 1 else 1)
+            arrays[symbols.index(SAME)] = self.memory[SAME] * exact.identity(np.broadcast_shapes(*map(np.shape, arrays)))
         if not symbols:
             return np.full((1,) * self.axes, self.machine.number(number_of(inner)), dtype=self.machine.dtype)
         named = {s: sp.Symbol(f"a{i}") for i, s in enumerate(symbols)}
@@ -250,7 +236,11 @@ class _Value:
             return np.diagonal(_Value(self.machine, self.memory, 2).of(call.args[0])).copy()
         if name == "matching":
             inside = _Value(self.machine, self.memory, self.axes).of(call.args[0])
-            return self._each(inside, lambda v: v * np.eye(len(v), dtype=int)) if self.axes == 2 else inside
+            return (
+                exact.by_samples(inside, self.memory[SAMPLES][: self.axes], lambda v: v * np.eye(len(v), dtype=int))
+                if self.axes == 2
+                else inside
+            )
         if name == "_zeros":
             sizes = [int(n) for n in call.args[1:]]
             half = len(sizes) // 2 or 1
@@ -258,7 +248,7 @@ class _Value:
             return np.zeros(shape, dtype=self.machine.dtype) + self.machine.number(0)
         if name == "flat_mean":
             inside = _Value(self.machine, self.memory, self.axes).of(call.args[0])
-            return self._each(inside, mean_of_matching)
+            return exact.by_samples(inside, self.memory[SAMPLES][: self.axes], exact.mean_of_matching)
         if name.endswith("_present"):
             return self._presence(name, _Value(self.machine, self.memory, 1).of(call.args[0]))
         stem = map_name(name)
@@ -273,22 +263,16 @@ class _Value:
         counts = self.memory[SAMPLES]
         x = np.broadcast_to(x, [n * counts[k] if k in sides or x.ndim == 1 else m for k, m in enumerate(x.shape)])
         if isinstance(found.geometry, Window):
-            return self._each(x, lambda v: windowed(v, coefficients_))
+            return exact.by_samples(x, counts[: self.axes], lambda v: windowed(v, coefficients_))
         m = coefficients_
         if name.endswith("_left") or self.axes == 1:
-            return self._each(x, m.dot)
-        return self._each(x, lambda v: v.dot(m.T) if name.endswith("_right") else m.dot(v).dot(m.T))
-
-    def _each(self, x: Any, part: Any) -> Any:
-        return by_samples(x, self.memory[SAMPLES][: self.axes], part)
+            return exact.by_samples(x, counts[: self.axes], m.dot)
+        return exact.by_samples(x, counts[: self.axes], lambda v: v.dot(m.T) if name.endswith("_right") else m.dot(v).dot(m.T))
 
     def _encoding(self, name: str) -> Any:
         geometry = self.machine.maps[name.removesuffix("_alone")].geometry
         assert isinstance(geometry, Sinusoids)
-        if name.endswith("_alone"):
-            return np.array(geometry.means(), dtype=object).astype(self.machine.dtype)
-        apart = abs(np.arange(geometry.rows)[:, None] - np.arange(geometry.columns))
-        return np.array(geometry.moments(), dtype=object).astype(self.machine.dtype)[apart]
+        return exact.encoding(geometry, name.endswith("_alone"), self.machine.dtype)
 
     def _normalized(self, name: str, call: AppliedUndef) -> Any:
         tables = call.args[:-1] if len(call.args) > 1 else call.args
