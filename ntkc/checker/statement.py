@@ -26,7 +26,7 @@ class Statement:
 
     @property
     def batches(self) -> bool:
-        """Whether positions are the samples of a batch, over which outputs are not averaged."""
+        """Whether the first positions are the samples of a batch, over which outputs are not averaged."""
         return any(node["class"] == "JointNode" for node in self.nodes)
 
     def kind(self, i: int) -> str:
@@ -36,7 +36,8 @@ class Statement:
         return self.nodes[i]["layer"]  # type: ignore[no-any-return]
 
     def grid(self, i: int) -> tuple[int | None, ...]:
-        return tuple(self.data["grids"][i])
+        """The positions of a value that layers see, without the samples of a batch."""
+        return tuple(self.data["grids"][i])[int(self.batches) :]
 
     def carries(self, i: int, scan: bool | None = None) -> bool:
         """Whether a node is what a loop (a `scan`, or a `repeat`) carries, inside of it or after it."""
