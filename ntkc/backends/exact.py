@@ -51,6 +51,11 @@ def identity(shape: tuple[int, ...]) -> Any:
     return np.eye(shape[0], shape[1], dtype=int) if math.prod(shape) > 1 else 1
 
 
+def matching(x: Any) -> Any:
+    """A table where the positions agree, zero elsewhere."""
+    return x * np.eye(len(x), dtype=int)
+
+
 def encoding(geometry: Sinusoids, alone: bool, dtype: Any) -> Any:
     """Moments between the positions of sinusoids, or their means."""
     if alone:

@@ -236,11 +236,7 @@ class _Value:
             return np.diagonal(_Value(self.machine, self.memory, 2).of(call.args[0])).copy()
         if name == "matching":
             inside = _Value(self.machine, self.memory, self.axes).of(call.args[0])
-            return (
-                exact.by_samples(inside, self.memory[SAMPLES][: self.axes], lambda v: v * np.eye(len(v), dtype=int))
-                if self.axes == 2
-                else inside
-            )
+            return exact.by_samples(inside, self.memory[SAMPLES], exact.matching) if self.axes == 2 else inside
         if name == "_zeros":
             sizes = [int(n) for n in call.args[1:]]
             half = len(sizes) // 2 or 1
@@ -262,12 +258,12 @@ class _Value:
         sides = (0, 1) if both else (int(name.endswith("_right")),)
         counts = self.memory[SAMPLES]
         x = np.broadcast_to(x, [n * counts[k] if k in sides or x.ndim == 1 else m for k, m in enumerate(x.shape)])
+        counts = counts[: self.axes]
         if isinstance(found.geometry, Window):
-            return exact.by_samples(x, counts[: self.axes], lambda v: windowed(v, coefficients_))
+            return exact.by_samples(x, counts, lambda v: windowed(v, coefficients_))
         m = coefficients_
-        if name.endswith("_left") or self.axes == 1:
-            return exact.by_samples(x, counts[: self.axes], m.dot)
-        return exact.by_samples(x, counts[: self.axes], lambda v: v.dot(m.T) if name.endswith("_right") else m.dot(v).dot(m.T))
+        left, right = name.endswith("_left") or self.axes == 1, name.endswith("_right")
+        return exact.by_samples(x, counts, m.dot if left else lambda v: (v if right else m.dot(v)).dot(m.T))
 
     def _encoding(self, name: str) -> Any:
         geometry = self.machine.maps[name.removesuffix("_alone")].geometry
