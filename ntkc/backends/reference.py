@@ -256,9 +256,8 @@ class _Value:
         n = int(np.prod(matrices.known(found, self.machine.shapes)))
         both = isinstance(found.geometry, Window) or not name.endswith(("_left", "_right"))
         sides = (0, 1) if both else (int(name.endswith("_right")),)
-        counts = self.memory[SAMPLES]
+        counts = self.memory[SAMPLES][: self.axes]
         x = np.broadcast_to(x, [n * counts[k] if k in sides or x.ndim == 1 else m for k, m in enumerate(x.shape)])
-        counts = counts[: self.axes]
         if isinstance(found.geometry, Window):
             return exact.by_samples(x, counts, lambda v: windowed(v, coefficients_))
         m = coefficients_
