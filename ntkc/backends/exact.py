@@ -1,7 +1,7 @@
 """What the reference computes with: tables, windows, and Gaussian expectations as functions of numbers."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import mpmath as mp
@@ -15,6 +15,7 @@ from ntkc.gaussian.moments import A, B, C
 from ntkc.gaussian.price import Expectation
 from ntkc.gaussian.series import Series
 from ntkc.ir.recursion import Dual, PositionMap, map_name
+from ntkc.ir.sinusoids import Sinusoids
 
 
 def windowed(x: Any, taps: list[list[int | None]]) -> Any:
@@ -29,6 +30,40 @@ def windowed(x: Any, taps: list[list[int | None]]) -> Any:
     return found
 
 
+def by_samples(x: Any, counts: tuple[int, ...], part: Callable[[Any], Any]) -> Any:
+    """A function of each block of a table between the positions of so many samples, or of each sample's moments."""
+    if math.prod(counts) == 1:
+        return part(x)
+    rows = np.split(x, counts[0])
+    if len(counts) == 1:
+        return np.concatenate([part(v) for v in rows])
+    return np.block([[part(w) for w in np.split(v, counts[1], 1)] for v in rows])
+
+
+def mean_of_matching(x: Any) -> Any:
+    """Over matching positions of a table, or over the positions of one sample."""
+    values = np.diagonal(x) if x.ndim == 2 else x
+    return np.full((1,) * x.ndim, values.sum() / len(values), dtype=x.dtype)
+
+
+def identity(shape: tuple[int, ...]) -> Any:
+    """Of a table, whose shape may not be known yet."""
+    return np.eye(shape[0], shape[1], dtype=int) if math.prod(shape) > 1 else 1
+
+
+def matching(x: Any) -> Any:
+    """A table where the positions agree, zero elsewhere."""
+    return x * np.eye(len(x), dtype=int)
+
+
+def encoding(geometry: Sinusoids, alone: bool, dtype: Any) -> Any:
+    """Moments between the positions of sinusoids, or their means."""
+    if alone:
+        return np.array(geometry.means(), dtype=object).astype(dtype)
+    apart = abs(np.arange(geometry.rows)[:, None] - np.arange(geometry.columns))
+    return np.array(geometry.moments(), dtype=object).astype(dtype)[apart]
+
+
 def gram(x: Any, y: Any, dtype: Any) -> Any:
     """<x_p, y_q> / d."""
     rows, columns = (np.reshape(np.asarray(w, dtype=float), (-1, np.shape(w)[-1])) for w in (x, y))
@@ -40,7 +75,7 @@ def gram(x: Any, y: Any, dtype: Any) -> Any:
 
 def agreement(x: Any, y: Any, dtype: Any) -> Any:
     """1 where two tokens are the same."""
-    same = np.asarray(x)[:, None] == np.asarray(y)[None, :]
+    same = np.ravel(x)[:, None] == np.ravel(y)[None, :]
     return same.astype(int).astype(dtype) * (1 if dtype is float else mp.mpf(1))
 
 
@@ -103,6 +138,11 @@ def _damped_pair(p: Damped, q: Damped, c: float, a: float, b: float) -> float:
 def ratio(x: Any, y: Any) -> Any:
     """The intrinsic of this name."""
     return x / y if y else 0 * x
+
+
+def ratios(x: Any, y: Any) -> Any:
+    """The same of arrays."""
+    return np.where(y == 0, 0.0, np.divide(x, np.where(y == 0, 1, y)))
 
 
 def root_of_gram(c: Any, a: Any, b: Any) -> Any:

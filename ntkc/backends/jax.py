@@ -12,7 +12,7 @@ from ntkc.backends.instructions import block, text_of, unpack
 from ntkc.backends.library import library
 from ntkc.backends.maps import map_parameters, position_maps
 from ntkc.backends.normalizations import KINDS, normalization, parameters_of
-from ntkc.backends.prelude import batches
+from ntkc.backends.prelude import batches, samples
 from ntkc.backends.printer import text
 from ntkc.backends.tidy import rows, tidy
 from ntkc.gaussian.bounds import VARIANCES
@@ -42,7 +42,7 @@ def emit(program: Program) -> str:
     """The text of the module."""
     parts = (_constants, position_maps, _normalizations, _definitions, _sample, _pair)
     own = "\n".join([*(line for part in parts for line in part(program)), *forward(program.network), ""])
-    first = (batches,) if program.batches else ()
+    first = (batches, samples) if program.batches else ()
     return tidy("\n".join([_docstring(program), IMPORTS, own]) + library(own, _layer_modules(program.network), first=first))
 
 
@@ -100,6 +100,9 @@ def _constants(program: Program) -> Iterator[str]:
     yield f"EVALUATE = lambda: {evaluate}  # between samples, and of each sample with itself"
     if program.layout == "pairs":
         yield f"TABLES = {program.tables}  # whether a sample's moments need it between all pairs of its positions"
+    if program.batches:
+        grids = dict.fromkeys(m.grid[1:] for m in program.maps if isinstance(m.geometry, Normalization))
+        yield f"NORMALIZED = {tuple(grids)!r}  # the positions of the values that are normalized"
     refusals = [o.refusal for o in program.outputs if o.ntk is None]
     yield f"NO_NTK = {(refusals[0] if refusals else '')!r}"
     if any(isinstance(d.value, Series) for d in program.definitions):

@@ -24,7 +24,7 @@ def position_maps(program: Program) -> Iterator[str]:
         if f"{name}_present" in called:
             yield from _presence(name, geometry)
         if isinstance(geometry, Window):
-            yield from _window(name, geometry, called)
+            yield from _window(name, geometry, called, program.batches)
         elif isinstance(geometry, Sinusoids):
             yield from _encoding(name, geometry, called)
         elif isinstance(geometry, MixingMatrix):
@@ -34,7 +34,7 @@ def position_maps(program: Program) -> Iterator[str]:
             yield '    """Along the axes of one side, which start at `first`."""'
             yield f"    return {_one_side(geometry, found.rank)}"
         if isinstance(geometry, Select):
-            yield from _both_sides(name, geometry, found.rank, called)
+            yield from _both_sides(name, geometry, found.rank, called, int(program.batches))
 
 
 def _one_side(geometry: Linear, rank: int) -> str:
@@ -56,19 +56,20 @@ def _one_side(geometry: Linear, rank: int) -> str:
             raise NotImplementedError(geometry)
 
 
-def _window(name: str, geometry: Window, called: set[str]) -> Iterator[str]:
+def _window(name: str, geometry: Window, called: set[str], batches: bool) -> Iterator[str]:
     for form in (f for f in ("full", "matched") if f"{name}_{f}" in called):
         yield f"\n\ndef {name}_{form}(x):"
         yield f'    """{_describe_axes(geometry.axes)}."""'
-        yield f"    return _windowed(x, {_specs(geometry.axes)}, {form == 'full'})"
+        windowed = "_windowed_each" if batches else "_windowed"
+        yield f"    return {windowed}(x, {_specs(geometry.axes)}, {form == 'full'})"
 
 
-def _both_sides(name: str, geometry: Select, rank: int, called: set[str]) -> Iterator[str]:
+def _both_sides(name: str, geometry: Select, rank: int, called: set[str], ahead: int) -> Iterator[str]:
     for form in (f for f in ("full", "matched") if f"{name}_{f}" in called):
         yield f"\n\ndef {name}_{form}(x):"
         yield '    """The selected positions."""'
-        inner = f"{name}(x, 0)"
-        yield f"    return {f'{name}({inner}, {rank - geometry.dropped})' if form == 'full' else inner}"
+        inner = f"{name}(x, {ahead})"
+        yield f"    return {f'{name}({inner}, {rank - geometry.dropped + 2 * ahead})' if form == 'full' else inner}"
 
 
 def _attention(name: str, geometry: MixingMatrix) -> Iterator[str]:

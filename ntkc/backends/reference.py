@@ -14,7 +14,7 @@ import numpy as np
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from ntkc.backends import matrices
+from ntkc.backends import exact, matrices
 from ntkc.backends.exact import agreement, callable_of, gram, is_map, number_of, ratio, root_of_gram, stem_of, windowed
 from ntkc.backends.normalized import centred, normalized
 from ntkc.gaussian.orthants import moment
@@ -36,6 +36,8 @@ from ntkc.ir.recursion import (
 from ntkc.ir.sinusoids import Sinusoids
 
 Memory: TypeAlias = dict[sp.Basic, Any]
+SAMPLES = sp.Symbol("_samples")
+"""How many samples of a batch stand on each side: the first axis of its positions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ class _Machine:
         self.dtype = float if number is float else object
         count = len(recursion.inputs)
         self.shapes = [
-            np.shape(x) if node.type.tokens else np.shape(x)[:-1] for x, node in zip(x1[:count], recursion.inputs, strict=True)
+            (np.shape(x) if node.type.tokens else np.shape(x)[:-1])[int(recursion.batches) :]
+            for x, node in zip(x1[:count], recursion.inputs, strict=True)
         ]
         self.maps = {m.name: m for m in recursion.maps}
         self.given: Memory = {
@@ -85,7 +88,7 @@ class _Machine:
             for p in recursion.parameters
         }
         self.calls = {dual.name: callable_of(dual, self.given, self.dtype) for dual in recursion.duals}
-        self.calls["ratio"] = np.vectorize(ratio, otypes=[self.dtype])
+        self.calls["ratio"] = exact.ratios if number is float else np.vectorize(ratio, otypes=[self.dtype])
         self.calls["gram_root"] = root_of_gram
         self.calls["erf_moment"] = np.vectorize(lambda k, *entries: moment(int(k), list(entries)), otypes=[self.dtype])
         self._compiled: dict[sp.Expr, Any] = {}
@@ -95,7 +98,7 @@ class _Machine:
 
     def _starts(self, x1: Sequence[Any], x2: Sequence[Any]) -> Memory:
         names = [node.name for node in self.recursion.inputs]
-        found: Memory = {}
+        found: Memory = {SAMPLES: (len(x1[0]), len(x2[0])) if self.recursion.batches else (1, 1)}
         for data in self.recursion.data:
             i, j = names.index(data.first.name), names.index(data.second.name)
             c, a, b = data.symbols
@@ -194,6 +197,8 @@ class _Value:
         back = {dummy: call for call, dummy in parts.items()}
         symbols = sorted(inner.free_symbols, key=str)
         arrays = [self._applied(back[s]) if s in back else self._read(s) for s in symbols]
+        if SAME in symbols and self.axes == 2:  # where the positions agree
+            arrays[symbols.index(SAME)] = self.memory[SAME] * exact.identity(np.broadcast_shapes(*map(np.shape, arrays)))
         if not symbols:
             return np.full((1,) * self.axes, self.machine.number(number_of(inner)), dtype=self.machine.dtype)
         named = {s: sp.Symbol(f"a{i}") for i, s in enumerate(symbols)}
@@ -210,9 +215,6 @@ class _Value:
 
     def _read(self, symbol: sp.Basic) -> Any:
         array = self.memory[symbol]
-        if symbol == SAME and self.axes == 2:
-            n = int(np.prod(self.machine.shapes[0])) if self.machine.shapes[0] else 1
-            return array * np.eye(n, dtype=int) if n > 1 else array
         if self.axes == 2 and np.ndim(array) == 1:
             return array[None, :] if str(symbol).endswith("_2") else array[:, None]
         return array
@@ -226,13 +228,15 @@ class _Value:
     def _mapped(self, name: str, call: AppliedUndef) -> Any:
         arrays = {str(s): np.ndim(self.memory.get(s, 0)) for s in call.free_symbols}
         if self.axes == 2 and name != "_zeros" and set(arrays.values()) == {1}:  # of one sample alone
-            moment = _Value(self.machine, self.memory, 1).of(call)
-            return moment[None, :] if any(s.endswith("_2") for s in arrays) else moment[:, None]
+            second = any(s.endswith("_2") for s in arrays)
+            counts = self.memory[SAMPLES][::-1] if second else self.memory[SAMPLES]
+            moment = _Value(self.machine, {**self.memory, SAMPLES: counts}, 1).of(call)
+            return moment[None, :] if second else moment[:, None]
         if name == "diagonal":
             return np.diagonal(_Value(self.machine, self.memory, 2).of(call.args[0])).copy()
         if name == "matching":
             inside = _Value(self.machine, self.memory, self.axes).of(call.args[0])
-            return inside * np.eye(len(inside), dtype=int) if self.axes == 2 else inside
+            return exact.by_samples(inside, self.memory[SAMPLES], exact.matching) if self.axes == 2 else inside
         if name == "_zeros":
             sizes = [int(n) for n in call.args[1:]]
             half = len(sizes) // 2 or 1
@@ -240,8 +244,7 @@ class _Value:
             return np.zeros(shape, dtype=self.machine.dtype) + self.machine.number(0)
         if name == "flat_mean":
             inside = _Value(self.machine, self.memory, self.axes).of(call.args[0])
-            values = np.diagonal(inside) if self.axes == 2 else inside
-            return np.full((1,) * self.axes, values.sum() / len(values), dtype=self.machine.dtype)
+            return exact.by_samples(inside, self.memory[SAMPLES][: self.axes], exact.mean_of_matching)
         if name.endswith("_present"):
             return self._presence(name, _Value(self.machine, self.memory, 1).of(call.args[0]))
         stem = map_name(name)
@@ -253,21 +256,18 @@ class _Value:
         n = int(np.prod(matrices.known(found, self.machine.shapes)))
         both = isinstance(found.geometry, Window) or not name.endswith(("_left", "_right"))
         sides = (0, 1) if both else (int(name.endswith("_right")),)
-        x = np.broadcast_to(x, [n if k in sides or x.ndim == 1 else m for k, m in enumerate(x.shape)])
+        counts = self.memory[SAMPLES][: self.axes]
+        x = np.broadcast_to(x, [n * counts[k] if k in sides or x.ndim == 1 else m for k, m in enumerate(x.shape)])
         if isinstance(found.geometry, Window):
-            return windowed(x, coefficients_)
+            return exact.by_samples(x, counts, lambda v: windowed(v, coefficients_))
         m = coefficients_
-        if name.endswith("_left") or self.axes == 1:
-            return m.dot(x)
-        return x.dot(m.T) if name.endswith("_right") else m.dot(x).dot(m.T)
+        left, right = name.endswith("_left") or self.axes == 1, name.endswith("_right")
+        return exact.by_samples(x, counts, m.dot if left else lambda v: (v if right else m.dot(v)).dot(m.T))
 
     def _encoding(self, name: str) -> Any:
         geometry = self.machine.maps[name.removesuffix("_alone")].geometry
         assert isinstance(geometry, Sinusoids)
-        if name.endswith("_alone"):
-            return np.array(geometry.means(), dtype=object).astype(self.machine.dtype)
-        apart = abs(np.arange(geometry.rows)[:, None] - np.arange(geometry.columns))
-        return np.array(geometry.moments(), dtype=object).astype(self.machine.dtype)[apart]
+        return exact.encoding(geometry, name.endswith("_alone"), self.machine.dtype)
 
     def _normalized(self, name: str, call: AppliedUndef) -> Any:
         tables = call.args[:-1] if len(call.args) > 1 else call.args

@@ -1,7 +1,7 @@
 """The rule for normalization over the batch, which is a function of all samples of a batch at once (Yang et al. 2019).
 
-The samples of a batch are then its positions: a moment between two of them stands in a table, as between positions of a sequence,
-and a pair (x, x') is a pair of batches.
+The samples of a batch are then the first axis of its positions: a moment between two of them stands in a table, as between
+positions of a sequence, and a pair (x, x') is a pair of batches. Statistics are over samples and positions alike.
 """
 
 from dataclasses import replace
@@ -15,12 +15,12 @@ from ntkc.gaussian.moments import mean
 from ntkc.gaussian.price import expectation
 from ntkc.gaussian.slope import slope
 from ntkc.gaussian.terms import Z
-from ntkc.ir.network import InputNode, JointNode, Law, Network, Node, NonlinearNode, Type
+from ntkc.ir.network import InputNode, ItemNode, JointNode, Law, MixingNode, Network, Node, NonlinearNode, VectorNode
 from ntkc.ir.normalization import Normalization, centred
 from ntkc.ir.recursion import SAME, own_table
 
 BATCH = (None,)
-"""The index grid whose positions are the samples of a batch."""
+"""The samples of a batch, before the positions of each."""
 WHOLE = "normalization is one function of the values of a whole batch"
 
 
@@ -42,15 +42,28 @@ def whole_batches(network: Network) -> Network:
     """The network whose samples are whole batches, if it normalizes over the batch."""
     if not has_batches(network):
         return network
-    if any(network.grids):
-        joint = next(i for i, node in enumerate(network.nodes) if isinstance(node, JointNode))
-        raise Underivable(joint, "`batch_norm` is derived for networks without positions only", sampled=True)
-    nodes = tuple(_with_batch(node) for node in network.nodes)
-    return replace(network, nodes=nodes, grids=(BATCH,) * len(nodes), masked=False)
+    for index, node in enumerate(network.nodes):
+        _refuse(network, index, node)
+    nodes, grids = tuple(map(_with_batch, network.nodes)), tuple(BATCH + grid for grid in network.grids)
+    return replace(network, nodes=nodes, grids=grids, masked=False, batches=True)
 
 
 def _with_batch(node: Node) -> Node:
-    return replace(node, type=Type(BATCH, node.type.channels)) if isinstance(node, InputNode) else node
+    return replace(node, type=replace(node.type, positions=BATCH + node.type.positions)) if isinstance(node, InputNode) else node
+
+
+def _refuse(network: Network, index: int, node: Node) -> None:
+    """What has its own statistics at each position, or coefficients of its own for each sample."""
+    if isinstance(node, JointNode) and network.flat[node.operand] and network.grids[node.operand]:
+        reason = "a flattened value is normalized at each position apart, over the samples only"
+        raise Underivable(index, f"{reason}; normalize before `flatten`", sampled=True)
+    if network.masked and any(network.grids):
+        raise Underivable(
+            index, "masks of a network that normalizes over the batch", help="give sequences of one length, unmasked"
+        )
+    if isinstance(node, MixingNode | VectorNode | ItemNode) or (isinstance(node, InputNode) and node.adjacency):
+        what = {MixingNode: "attention", VectorNode: "an embedding of positions", ItemNode: "a scan"}.get(type(node), "a graph")
+        raise Underivable(index, f"{what} in a network that normalizes over the batch", sampled=True)
 
 
 class Batches(Nonlinear):
@@ -65,6 +78,8 @@ class Batches(Nonlinear):
             alone = p if joints[1] is None else q
             raise Underivable(alone, "this normalized value is correlated with one that is not normalized", sampled=True)
         u, v = self._operand(joints[0]), self._operand(joints[1])
+        if len(self.network.grids[u]) != len(self.network.grids[v]):
+            raise Underivable(q, "this normalized value is correlated with one that has other positions", sampled=True)
         name = self._normalization(p, q)
         same = SAME if joints[0] == joints[1] else sp.S.Zero
         rest = self.second(u, v, CROSS), self._centred(joints[0], FIRST), self._centred(joints[1], SECOND), same

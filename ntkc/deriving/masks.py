@@ -144,7 +144,7 @@ class Masks(Memory):
 
     def rescaled(self, node: PositionalNode, index: int, name: str, side: str) -> sp.Expr:
         """What makes an average one over present positions, where it leaves the edges out; 1 elsewhere."""
-        mask, geometry = self.present(node.operand, side), node.layer.geometry(self.network.grids[node.operand])
+        mask, geometry = self.present(node.operand, side), node.layer.geometry(self.network.grid(node.operand))
         if mask is None or not counts_present(geometry):
             return sp.S.One
         key = ("R", index, index, side)

@@ -58,7 +58,9 @@ class Memory(ABC):
 
     def _map(self, geometry: Geometry | MixingMatrix | Sinusoids | Normalization, stem: str, operand: int) -> str:
         """The name of a map over positions."""
-        return self.maps.setdefault((geometry, self.network.grids[operand]), f"{stem}{len(self.maps)}")
+        whole = isinstance(geometry, Normalization)
+        grid = self.network.grids[operand] if whole else self.network.grid(operand)
+        return self.maps.setdefault((geometry, grid), f"{stem}{len(self.maps)}")
 
     @abstractmethod
     def _recall(self, kind: str, p: int, q: int, side: str) -> sp.Expr:

@@ -29,7 +29,7 @@ class Positions(Masks):
         return apart and bool(self.sources[p] & self.sources[q])
 
     def _geometry(self, node: PositionalNode) -> Linear:
-        return node.layer.geometry(self.network.grids[node.operand])
+        return node.layer.geometry(self.network.grid(node.operand))
 
     def _selects_alike(self, p: int, q: int) -> bool:
         """Whether two nodes take the same positions of the same grid."""
@@ -55,9 +55,9 @@ class Positions(Masks):
         if (not grids[0] and not grids[1]) or moment == 0:
             return moment
         moment = self._spread(moment, left.operand, right.operand, side)
-        if self.network.flat[left.operand]:
+        if self._over_positions(left):
             return flat_mean(self.masked(moment, left.operand, right.operand, side))
-        windows = [n.layer.geometry(grid) for n, grid in zip((left, right), grids, strict=True)]
+        windows = [n.layer.geometry(self.network.grid(n.operand)) for n in (left, right)]
         if windows[0] != windows[1] or (windows[0] and grids[0] != grids[1]):
             raise Underivable(p, "the same weights are used on two different index grids")
         if windows[0] is None:
@@ -76,6 +76,8 @@ class Positions(Masks):
     def _blank(self, p: int, q: int, side: str) -> sp.Expr:
         """A table of zeros."""
         grid = self.network.grids[p] + (self.network.grids[q] if side == CROSS else ())
+        if self.network.batches:
+            raise Underivable(p, "its moments are constant, which beside `batch_norm` is not derived", sampled=True)
         if None in grid:
             raise Underivable(p, "its moments are constant, so its number of positions must be in the input's type")
         return zeros(self._data(*self._any_input(), side), *map(sp.Integer, grid)) if grid else sp.S.Zero
@@ -112,7 +114,7 @@ class Positions(Masks):
         """Weights made inside a scan are others at each step: only matching positions are correlated."""
         node = self.network.nodes[p]
         assert isinstance(node, WeightedNode)
-        local = node.layer.local and bool(self.network.grids[p])
+        local = node.layer.local and bool(self.network.grid(p))
         scan = node.home is not None and self.network.loops[node.home].scan
         return matching(value) if (scan or local) and side == CROSS else value
 
@@ -176,15 +178,19 @@ class Positions(Masks):
         square, center = self.second(h, h, side), self._center(node, side)
         if self._over_positions(node) and square.free_symbols:
             square = self.mean_of_present(square, h, side)
-        return node.layer.factor(Moments(square, center))
+        found = node.layer.factor(Moments(square, center))
+        if self.network.batches and found.has(flat_mean):
+            reason = "statistics over the positions of each sample, in a network that normalizes over the batch"
+            raise Underivable(self.network.nodes.index(node), reason, sampled=True)
+        return found
 
     def _center(self, node: MapNode, side: str) -> sp.Expr:
         """What a norm subtracts: the mean over channels, and over positions where they are channels."""
         center = self.mean(node.operand, side) if node.layer.centers else sp.S.Zero
         return self.mean_of_present(center, node.operand, side) if center != 0 and self._over_positions(node) else center
 
-    def _over_positions(self, node: MapNode) -> bool:
-        return self.network.flat[node.operand] and bool(self.network.grids[node.operand])
+    def _over_positions(self, node: MapNode | WeightedNode) -> bool:
+        return self.network.flat[node.operand] and bool(self.network.grid(node.operand))
 
     def _shift(self, node: MapNode, other: int, here: str, there: str) -> sp.Expr:
         """E h y' - E (h - center) y'."""

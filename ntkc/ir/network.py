@@ -242,6 +242,12 @@ class Network:
     sampled: Span | None = field(default=None, compare=False)
     """Where the file says that expectations are sampled; its nonlinearities may stand on values that are not Gaussian."""
     warnings: tuple[Diagnostic, ...] = field(default=(), compare=False)
+    batches: bool = False
+    """Whether a sample is a whole batch, whose samples are the first axis of every grid, which no layer but a joint one sees."""
+
+    def grid(self, index: int) -> Grid:
+        """The positions of a value that layers see."""
+        return self.grids[index][int(self.batches) :]
 
     def operands(self, index: int) -> tuple[int, ...]:
         """The nodes that a node reads, not following loops."""

@@ -131,7 +131,7 @@ def _mix(logits: Any, mechanism: str, causal: bool, present: Any) -> Any:
     seen = seen if present is None else seen & (present[:, None, None, :] > 0)
     if mechanism != "softmax":
         return {"identity": logits, "relu": jnp.maximum(logits, 0), "abs": jnp.abs(logits)}[mechanism] * seen
-    top = jnp.max(jnp.where(seen, logits, jnp.finfo(logits.dtype).min), -1, keepdims=True)
+    top = jnp.max(logits, -1, keepdims=True, where=seen, initial=-1e30)
     mix = jnp.exp(jnp.where(seen, logits - top, -jnp.inf))
     total = mix.sum(-1, keepdims=True)
     return mix / jnp.where(total > 0, total, 1)

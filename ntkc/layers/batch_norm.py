@@ -21,8 +21,6 @@ class BatchNorm(Joint):
     eps: sp.Expr = number("1e-12")
 
     def unclosed_of(self, gaussian: bool, positions: bool) -> str:
-        if positions:
-            return "each channel is divided by its own random deviation over the batch; `layer_norm` has a closed form"
         return (
             ""
             if gaussian

@@ -26,7 +26,12 @@ class Forms:
         self.owns: dict[sp.Symbol, int] = {}
         self.full: set[sp.Symbol] = set()
         self._like: sp.Expr = sp.S.Zero
-        self._lost = {m.name: _lost(m.geometry, self.grids) for m in recursion.maps}
+        self.ahead = int(recursion.batches)
+        self.within = FULL if recursion.batches else MATCHED
+        self._lost = {
+            m.name: _lost(m.geometry, self.grids) - self.ahead * isinstance(m.geometry, GlobalPool) for m in recursion.maps
+        }
+        self._spots = {m.name: len(m.grid) for m in recursion.maps}
         for data in recursion.data:
             ranks = len(data.first.type.positions), len(data.second.type.positions)
             self.pairs[data.symbols[0]] = self.pairs[of_self(data.symbols[0])] = ranks
@@ -40,6 +45,8 @@ class Forms:
             for output in recursion.outputs:
                 for value in output.values:
                     self._read(value, FULL if self.batches else MATCHED)
+        if self.batches:
+            self.full |= {s for s, ranks in self.pairs.items() if any(ranks)}
         if any(not s.name.endswith("_self") for s in self.full):  # the inputs then come as full tables, all of them
             self.full |= {d.symbols[0] for d in recursion.data if all(self.pairs[d.symbols[0]])}
 
@@ -54,7 +61,7 @@ class Forms:
 
     def demand(self) -> dict[sp.Symbol, str]:
         """In words, of each table between x and x' of values with positions."""
-        what = "samples of a batch" if self.batches else "positions"
+        what = "samples of a batch" + " and their positions" * (max(map(len, self.grids)) > 1) if self.batches else "positions"
         words = {FULL: f"all pairs of {what}", MATCHED: f"matching {what}"}
         return {symbol: words[self.form(symbol)] for symbol, ranks in self.pairs.items() if any(ranks)}
 
@@ -102,7 +109,7 @@ class Forms:
         if name.endswith(("_left", "_right")) or name in ("diagonal", "_centred") or name.startswith(("attention", "batch")):
             form = FULL
         elif name == "flat_mean":
-            form = MATCHED
+            form = self.within
         for part in value.args:
             self._read(part, form)
 
@@ -146,23 +153,25 @@ class Forms:
 
     def _after(self, name: str, ranks: tuple[int, int]) -> tuple[sp.Integer, ...]:
         """The first axis that a map on one side acts on."""
-        return (sp.Integer(ranks[0]),) if name.endswith("_right") else (sp.Integer(0),)
+        return (sp.Integer(self.ahead + (ranks[0] if name.endswith("_right") else 0)),)
 
     def _reduced(self, name: str, inner: sp.Expr, rank: int) -> sp.Expr:
         inside = self.ranks_of(inner)
         if name == "diagonal":
             table = self.rewritten(inner, FULL, inside)
             return sp.Function("_diagonal")(table, sp.Integer(inside[0])) if inside[0] else table
-        return sp.Function("_flat_mean")(self.rewritten(inner, MATCHED, inside), sp.Integer(max(inside)))
+        return sp.Function("_flat_mean")(self.rewritten(inner, self.within, inside), sp.Integer(max(inside)))
 
     def ranks_of(self, value: sp.Expr) -> tuple[int, int]:
         """The ranks of the index grids of a value."""
         if isinstance(value, AppliedUndef):
             name = value.func.__name__
             if name == "flat_mean":
-                return 0, 0
+                left, right = self.ranks_of(value.args[0])
+                return min(left, self.ahead), min(right, self.ahead)
             if name.startswith("batch"):
-                return 1, int(not name.endswith("_alone"))
+                rank = self._spots[name.removesuffix("_alone").removesuffix("_tangent")]
+                return rank, rank * (not name.endswith("_alone"))
             if name.startswith(("global_pool", "select", "pool", "resample", "attention", "aggregate", "start", "window")):
                 left, right = self.ranks_of(value.args[-1])
                 lost = self._lost.get(map_name(name), 0)

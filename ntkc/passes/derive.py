@@ -56,8 +56,7 @@ def derive(network: Network) -> Recursion:
 
 def _output(rules: Rules, name: str, node: int) -> Output:
     def over(moment: sp.Expr) -> sp.Expr:
-        positions = rules.network.grids[node] and not has_batches(rules.network)
-        return rules.averaged(moment, node, CROSS) if positions else moment
+        return rules.averaged(moment, node, CROSS) if rules.network.grid(node) else moment
 
     nngp = over(rules.second(node, node, CROSS))
     try:

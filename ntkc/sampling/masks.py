@@ -64,7 +64,7 @@ def _check_lengths(v: Array, network: Network) -> None:
     whole = np.sum(np.diff(v.astype(int), axis=1) != 0, 1) + v[:, 0] + v[:, -1] <= 2
     if any(loop.scan for loop in network.loops) and not whole.all():
         raise ValueError("mask: a recurrent network needs its absent positions before or after all others, not between")
-    if padding.from_first and (whole & ~v[:, 0]).any():
+    if padding.from_first and (whole & (v[:, 0] == 0)).any():
         raise ValueError("mask: this network counts positions from the first, so absent ones must stand after all others")
     if (v.sum(1) < padding.least).any():
         raise ValueError(f"mask: this network needs at least {padding.least} positions that are present in each sample")

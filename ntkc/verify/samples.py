@@ -1,5 +1,6 @@
 """Compilation -> Samples: one draw of inputs, graphs and masks that every wall uses, and the emitted kernels of it."""
 
+from functools import partial
 from typing import Any, TypeAlias
 
 import jax
@@ -20,7 +21,9 @@ def samples_of(compilation: Compilation, seed: int) -> Samples:
     """Four samples, the last one close to the first; sizes that the file leaves open are small. More for a batch."""
     if compilation.recursion.batches:
         source, types = np.random.default_rng(seed), [node.type for node in compilation.recursion.inputs]
-        return tuple(source.normal(size=(BATCH, type.channels or 5)) for type in types)
+        shapes = [(BATCH, *(n or 2 for n in type.positions)) for type in types]
+        draws = zip(types, shapes, strict=True)
+        return tuple(_draw(source, t, shape if t.tokens else (*shape, t.channels or 5)) for t, shape in draws)
     x1, x2 = _pairs(compilation, seed)
     return tuple(np.concatenate(both) for both in zip(x1, x2, strict=True))
 
@@ -84,10 +87,12 @@ def _pairs(compilation: Compilation, seed: int) -> tuple[Samples, Samples]:
     given = [np.abs(source.normal(size=(2, n, n))) if rank == 2 else np.arange(n) < [[n], [n - 1]] for rank, n in sizes]
     shapes = [(*(n or 4 for n in t.positions), *(() if t.tokens else (t.channels or 5,))) for t in types]
 
-    def draw(type: Type, shape: tuple[int, ...]) -> np.ndarray:
-        return source.integers(min(type.channels or 3, 3), size=shape) if type.tokens else source.normal(size=shape)
-
+    draw = partial(_draw, source)
     x1 = tuple(draw(t, (2, *shape)) for t, shape in zip(types, shapes, strict=True))
     near = [x[0] if t.tokens else x[0] + 1e-2 * draw(t, shape) for x, t, shape in zip(x1, types, shapes, strict=True)]
     x2 = tuple(np.stack([draw(t, shape), y]) for t, y, shape in zip(types, near, shapes, strict=True))
     return (*x1, *given), (*x2, *given)
+
+
+def _draw(source: np.random.Generator, type: Type, shape: tuple[int, ...]) -> np.ndarray:
+    return source.integers(min(type.channels or 3, 3), size=shape) if type.tokens else source.normal(size=shape)

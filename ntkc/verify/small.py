@@ -15,11 +15,14 @@ POOLS = ("avg_pool", "sum_pool", "max_pool")
 WIDEST = 3
 """Where the positions left are too few for the windows of pools, those above it become 1."""
 SIZES = (4, 5, 6, 8, 12, 16)
+IN_BATCHES, MOST_IN_BATCHES = (2, 3, 4, 5, 6, 8), 4
 
 
 def small(compilation: Compilation, sizes: tuple[int, ...] = SIZES, largest: int = LARGEST) -> Compilation:
     """The same program with at most so many positions on each axis, the first of `sizes` that it allows, that the reference takes
     seconds."""
+    if compilation.recursion.batches:  # whose tables are between the positions of all samples
+        sizes, largest = IN_BATCHES, MOST_IN_BATCHES
     inputs = [n for n in compilation.network.nodes if isinstance(n, InputNode)]
     if math.prod(max((n or 4) for n in (1, *i.type.positions)) ** len(i.type.positions) for i in inputs) <= largest:
         return compilation
