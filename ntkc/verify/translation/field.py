@@ -186,10 +186,17 @@ class Field:
         """An atom for a value: the one that is known to be equal, if there is one."""
         in_time(self.deadline)
         for index in self._named.get((square, key(value.number)), ()):
-            if self.equal(value, Value(self, self.atoms[index].definition, self.atoms[index].number), name):
+            meant = self.atoms[index].definition
+            if self.equal(value, self.of(index) if meant is None else Value(self, meant, self.atoms[index].number), name):
                 return self.of(index)
         found = self.atom(Atom(name, value.number, positive, value.form, square))
         self._named.setdefault((square, key(value.number)), []).append(len(self.atoms) - 1)
+        return found
+
+    def fresh(self, name: str, number: Any, positive: bool) -> Value:
+        """A symbol that values may be found equal to."""
+        found = self.atom(Atom(name, number, positive))
+        self._named.setdefault((False, key(number)), []).append(len(self.atoms) - 1)
         return found
 
     def settled(self, value: Value) -> Value:
