@@ -1,9 +1,9 @@
 """Compilation -> Claims: the emitted code, read back from its jaxpr, equals the recursion.
 
 Both are evaluated on the same symbols. Every equation of the recursion names a value; whatever the code computes is looked up
-among these names, and is replaced by the name where the two are proven equal. Loops are read by induction: at their start, and one
-turn of values of which nothing is known but what every turn keeps. Scans over positions, and loops where that fails, run turn by
-turn, all of them.
+among these names, and is replaced by the name where the two are proven equal. Loops are read by induction: their start, and one
+turn of values of which nothing is known but what every turn keeps. Scans over positions, and loops where that fails, are read
+turn by turn, all of them.
 """
 
 from collections.abc import Iterator
@@ -153,9 +153,9 @@ class Proof:
         """How loops were read."""
         loops = [s for s in self.compilation.recursion.steps if isinstance(s, LoopStep)]
         chosen = self.evaluation.written_out
-        said = [f"the loop of {s.count} turns by induction" for s in loops if s.index in chosen]
-        said += [f"the loop of {s.count} turns turn by turn" for s in loops if s.index not in chosen]
-        return "".join(f"; {text}" for text in said)
+        said = [f"{s.count} turns by induction" for s in loops if s.index in chosen]
+        said += [f"{s.count} turns one by one" for s in loops if s.index not in chosen]
+        return f"; loops: {', '.join(said)}" if said else ""
 
     def _first_missing(self) -> str:
         missing = next((step for i, _, step in self.evaluation.names if i not in self.field.seen), None)

@@ -14,7 +14,7 @@ from typing import Any
 import mpmath as mp
 import sympy as sp
 
-from ntkc.verify.translation.monomials import Exponent, Form, Monomial, accumulate, alike, key, merged, plain
+from ntkc.verify.translation.monomials import Atom, Exponent, Form, Monomial, accumulate, alike, key, merged, plain
 
 DIGITS = 60
 """Of numbers."""
@@ -37,18 +37,6 @@ def in_time(deadline: float) -> None:
     """Gives up after so many seconds of computing; looks at the clock now and then, since that may take a system call."""
     if next(_ASKED) % SELDOM == 0 and process_time() > deadline:
         raise Unread("the program is too large to be read in the time allowed")
-
-
-@dataclass(frozen=True, slots=True)
-class Atom:
-    """`square` atoms stand for their definition to a power below 1; other definitions are expanded only in proofs."""
-
-    name: str
-    number: Any
-    positive: bool
-    definition: Form | None = None
-    square: bool = False
-    prime: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,7 @@
 """LoopStep -> Invariant: a loop of the recursion, its body once on values of which nothing is known but what every turn keeps.
 
-Before a turn each entry of a state is a fresh symbol. Entries that are equal, or are a number, when the loop begins may share one,
-or be that number, where the body is seen to keep this: then it holds at every turn.
+Before a turn each entry of a state is a fresh symbol. Entries that are equal when the loop begins may share one, and an entry may
+keep the value that it begins with, where the body is seen to keep this: then it holds at every turn.
 """
 
 from collections.abc import Iterator, Sequence
@@ -47,7 +47,7 @@ def inductive(step: LoopStep) -> bool:
 
 
 def written_out(steps: Sequence[Step], code: ClosedJaxpr) -> dict[int, int]:
-    """For each loop how many of its turns the code writes out before its own loop, as the lengths of its loops suggest; that it is so
+    """For each loop how many of its turns the code writes out before its own. The lengths of its loops suggest it; that it is so
     is proven with the loop."""
     lengths = set(_lengths(code.jaxpr))
     loops = [s for s in steps if isinstance(s, LoopStep) and inductive(s)]
@@ -94,14 +94,14 @@ class _Search:
         self.variances = self._variances()
         known = len(self.own.names)
         for _ in range(REFINED):
-            self.labels, self.numbers = _classes(self.field, seen), _numbers(seen)
+            self.labels, self.still = _classes(self.field, seen), _still(seen)
             self.sizes = [v.number for v in seen[1]]
             del self.own.names[known:]
             before = self._put(self._fresh())
             self.own.turn(self.step)
             states = _flat(self._read())
             seen = [*seen, states]
-            if _classes(self.field, seen) == self.labels and _numbers(seen) == self.numbers:
+            if _classes(self.field, seen) == self.labels and _still(seen) == self.still:
                 return before, [*states, *self._angles()]
         raise Unread("a loop whose states keep no equalities")
 
@@ -115,8 +115,8 @@ class _Search:
         return [found[label] for label in self.labels]
 
     def _symbol(self, i: int, variance: bool) -> Value:
-        if i in self.numbers:
-            return self.numbers[i]
+        if i in self.still:
+            return self.still[i]
         part = mp.mpf(int(self.source.integers(1, PARTS))) / PARTS
         number = self.sizes[i] * (1 + part / 2 if variance else (9 + part) / 10)
         if not number:
@@ -155,7 +155,7 @@ class _Search:
             for _ in self._memories(state):
                 own = np.zeros(next(shapes), dtype=bool)
                 if kind == "S" and p == q and side != "12":
-                    own |= np.eye(*own.shape, dtype=bool) if own.ndim == 2 else True
+                    own |= np.eye(len(own), dtype=bool) if own.ndim == 2 else True
                 found += list(own.flat)
         return found
 
@@ -177,7 +177,6 @@ def _classes(field: Field, seen: list[list[Value]]) -> list[int]:
     return labels
 
 
-def _numbers(seen: list[list[Value]]) -> dict[int, Value]:
-    """The entries that were one number whenever they were seen."""
-    whole = {i: v for i, v in enumerate(seen[0]) if v.form is not None and v.form.keys() <= {()}}
-    return {i: v for i, v in whole.items() if all(s[i].form == v.form for s in seen)}
+def _still(seen: list[list[Value]]) -> dict[int, Value]:
+    """The entries that had one value whenever they were seen: they start with it, and a turn does not change it."""
+    return {i: v for i, v in enumerate(seen[0]) if v.form is not None and all(s[i].form == v.form for s in seen)}

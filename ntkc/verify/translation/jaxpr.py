@@ -1,5 +1,5 @@
-"""Jaxpr -> exact values: each primitive on arrays of values; loops by induction where they are loops of the recursion, and turn by
-turn otherwise, since their counts are numbers.
+"""Jaxpr -> exact values: each primitive on arrays of values; loops by induction where they are loops of the recursion, else turn
+by turn, since their counts are numbers.
 
 Integers and booleans are plain arrays: whatever they decide is decided for all values near the point.
 """

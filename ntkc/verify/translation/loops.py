@@ -1,11 +1,11 @@
-"""A loop of the jaxpr by induction: what it carries is a fixed function of the recursion's states, at its start and after any turn.
+"""A loop of the jaxpr by induction: what it carries is a fixed function of the recursion's states, at its start and at any turn.
 
-Each entry that is carried is an entry of a state or of its angle, times a factor that no turn changes, or a number. Which one is
-guessed from the first turn; that it is so at the start, and that a turn keeps it, is proven.
+Each entry that is carried is an entry of a state or of its angle, times a factor that no turn changes, or such a factor alone.
+Which one is guessed from the first turn; that it is so at the start, and that a turn keeps it, is proven.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -37,28 +37,21 @@ class Carried:
         return snapshot[self.place] if self.factor is None else snapshot[self.place] * self.factor
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Loops:
     """The loops of the recursion that loops of the code are compared with."""
 
     field: Field
     invariants: list[Invariant]
-    met: int = 0
-    """How many loops of the code were read so."""
-    whole: set[int] = field(default_factory=set)
-    """Which loops of the recursion were."""
 
     def read(self, params: dict[str, Any], inputs: list[Array], run: Run) -> list[Array] | None:
         """What a scan gives, if it is one of these loops."""
-        for k, invariant in enumerate(self.invariants):
+        for invariant in self.invariants:
             if invariant.turns == params["length"] and not params["reverse"]:
                 try:
-                    found = _Induction(self.field, invariant, run).scan(params, inputs)
+                    return _Induction(self.field, invariant, run).scan(params, inputs)
                 except NotInductive:
                     continue
-                self.met += 1
-                self.whole.add(k)
-                return found
         return None
 
 
@@ -93,7 +86,7 @@ class _Induction:
         for k, (u, v) in enumerate(zip(entry, following, strict=True)):
             if key(u.number) == key(x.number) and alike(v.number, y.number) and self.field.equal(u, x, "a loop's start"):
                 return Carried(k, None)
-        if x.form is not None and x.form.keys() <= {()} and x.form == y.form:
+        if x.form is not None and x.form == y.form:
             return Carried(None, x)
         for k, (u, v) in enumerate(zip(entry, following, strict=True)):
             if u.number and v.number and alike(x.number / u.number, y.number / v.number):

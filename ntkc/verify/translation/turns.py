@@ -1,4 +1,4 @@
-"""Arrays of a loop that is read by induction: integers that depend on the turn, held for all turns; and rows kept of each turn."""
+"""Arrays of a loop that is read by induction: integers that depend on the turn, for all turns at once; and rows kept of each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
