@@ -82,21 +82,22 @@ def _narrow(found: Compilation, compilation: Compilation) -> Compilation:
 def _between(compilation: Compilation, seed: int, same: bool) -> list[Claim]:
     """By induction; where that gives no proof, turn by turn; and where there are too many turns, of the program with fewer."""
     if any(isinstance(s, LoopStep) and inductive(s) for s in compilation.recursion.steps):
-        found = _proven(compilation, seed, same, by_induction=True)
+        found = read_back(compilation, seed, same, by_induction=True)
         if all(c.status in ("proven", "checked") for c in found):
             return found
-    found = _proven(compilation, seed, same, by_induction=False)
+    found = read_back(compilation, seed, same, by_induction=False)
     longest = max((s.count for s in compilation.recursion.steps if isinstance(s, LoopStep)), default=0)
     if longest > LONGEST and all(c.status == "NOT CHECKED" for c in found):
         try:
-            found = _proven(shallow(compilation, TURNS), seed, same, by_induction=False)
+            found = read_back(shallow(compilation, TURNS), seed, same, by_induction=False)
         except (ArchError, ValueError):
             return found
         return [replace(c, detail=f"{c.detail}; with its consts at most {TURNS}") for c in found]
     return found
 
 
-def _proven(compilation: Compilation, seed: int, same: bool, *, by_induction: bool) -> list[Claim]:
+def read_back(compilation: Compilation, seed: int, same: bool, *, by_induction: bool) -> list[Claim]:
+    """The claims of one way to read its loops."""
     kinds = ("nngp",) if any(o.ntk is None for o in compilation.recursion.outputs) else ("nngp", "ntk")
     whose = "of a sample with itself" if same else "between samples"
     try:
