@@ -6,7 +6,7 @@ import pytest
 
 from ntkc.pipeline import Compilation, compile_source
 from ntkc.source import Source
-from ntkc.verify.translation.check import translation
+from ntkc.verify.translation.check import read_back, translation
 from ntkc.verify.translation.claim import Claim
 
 RELU = """arch a {
@@ -82,6 +82,34 @@ def test_a_change_of_the_text_is_found(mutation: str) -> None:
     found = _kernels(replace(compilation, code=compilation.code.replace(old, new, 1)))
     assert "FAILED" in {c.status for c in found}, found
     assert "proven" not in {c.status for c in found if c.claim.endswith("ntk between samples")}
+
+
+DEEP = RELU.replace("repeat 3", "repeat 40")
+IN_LOOPS = {
+    "run once too few": ("_repeat(39, turn0", "_repeat(38, turn0"),
+    "a moment's loop run once too few": ("_stack(39, turn0", "_stack(38, turn0"),
+    "another start": ("(d_first_K4, first_Theta4))", "(d_first_K4, first_T3))"),
+    "another carry": ("return (d_K4, Theta4)", "return (d_K2, Theta4)"),
+    "the row of another turn": ("_columns(left[1], i0)", "_columns(left[1], i0 - 1)"),
+    "one turn of another kind": ("Theta4 = ", "Theta4 = (i0 == 30) + "),
+}
+
+
+def test_a_loop_is_proven_by_induction() -> None:
+    found = _kernels(_compiled(DEEP))
+    assert {c.status for c in found} == {"proven"}, found
+    assert all("40 turns by induction" in c.detail for c in found)
+
+
+@pytest.mark.parametrize("mutation", IN_LOOPS)
+def test_a_change_of_a_loop_is_found(mutation: str) -> None:
+    old, new = IN_LOOPS[mutation]
+    compilation = _compiled(DEEP)
+    assert compilation.code.count(old) >= 1
+    changed = replace(compilation, code=new.join(compilation.code.rsplit(old, 1)))
+    by_induction = read_back(changed, 0, same=False, by_induction=True)
+    assert by_induction[-1].status in ("FAILED", "NOT CHECKED")
+    assert "FAILED" in {c.status for c in _kernels(changed)}
 
 
 LEMMAS = {

@@ -1,7 +1,9 @@
 """Compilation -> Claims: the emitted code, read back from its jaxpr, equals the recursion.
 
 Both are evaluated on the same symbols. Every equation of the recursion names a value; whatever the code computes is looked up
-among these names, and is replaced by the name where the two are proven equal. Loops run turn by turn, all of them.
+among these names, and is replaced by the name where the two are proven equal. Loops are read by induction: their start, and one
+turn of values of which nothing is known but what every turn keeps. Scans over positions, and loops where that fails, are read
+turn by turn, all of them.
 """
 
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from typing import Any
 import jax
 import mpmath as mp
 import numpy as np
+from jax.extend.core import ClosedJaxpr
 
 from ntkc.diagnostics import ArchError
 from ntkc.ir.network import InputNode
@@ -23,8 +26,10 @@ from ntkc.verify.thin import thin
 from ntkc.verify.translation.claim import Claim
 from ntkc.verify.translation.duals import Duals, Wrong
 from ntkc.verify.translation.field import DIGITS, Field, Unread, Value
+from ntkc.verify.translation.induction import inductive, written_out
 from ntkc.verify.translation.jaxpr import Interpreter
 from ntkc.verify.translation.lemmas import lemmas
+from ntkc.verify.translation.loops import Loops
 from ntkc.verify.translation.point import parameters, sample
 from ntkc.verify.translation.recursion import Evaluation
 from ntkc.verify.translation.trace import jaxpr_of, opened
@@ -32,7 +37,7 @@ from ntkc.verify.translation.trace import jaxpr_of, opened
 SECONDS = 16.0
 SIZES = (3, 4, 5, 6, 8, 12, 16)
 LONGEST, TURNS = 20, 4
-"""Turns: loops with more are read with fewer."""
+"""Turns: loops with more, where they cannot be read by induction or as they are, are read with fewer."""
 LARGEST = 4
 """Positions; programs with more are read on fewer."""
 BROKEN = (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
@@ -59,19 +64,12 @@ def translation(compilation: Compilation, seed: int = 0) -> list[Claim]:
 
 
 def _smaller(compilation: Compilation) -> tuple[Compilation, str]:
-    """The program on few positions and, where its loops are long, with few turns; and what was made smaller."""
-    few = all((n or 0) <= SIZES[0] for node in compilation.recursion.inputs for n in node.type.positions)
-    found, said = compilation if few else _narrow(small(compilation, SIZES, LARGEST), compilation), []
-    if found is not compilation:
-        said.append(f"on positions {[n.type.positions for n in found.recursion.inputs]}, windows wider than them narrowed")
-    longest = max((s.count for s in found.recursion.steps if isinstance(s, LoopStep)), default=0)
-    if longest > LONGEST:
-        try:
-            found = shallow(found, TURNS)
-            said.append(f"with its consts at most {TURNS}")
-        except (ArchError, ValueError):
-            pass
-    return found, "".join(f"; {text}" for text in said)
+    """The program on few positions, and what was made smaller."""
+    if all((n or 0) <= SIZES[0] for node in compilation.recursion.inputs for n in node.type.positions):
+        return compilation, ""
+    found = _narrow(small(compilation, SIZES, LARGEST), compilation)
+    text = f"; on positions {[n.type.positions for n in found.recursion.inputs]}, windows wider than them narrowed"
+    return found, "" if found is compilation else text
 
 
 def _narrow(found: Compilation, compilation: Compilation) -> Compilation:
@@ -82,10 +80,28 @@ def _narrow(found: Compilation, compilation: Compilation) -> Compilation:
 
 
 def _between(compilation: Compilation, seed: int, same: bool) -> list[Claim]:
+    """By induction; where that gives no proof, turn by turn; and where there are too many turns, of the program with fewer."""
+    if any(isinstance(s, LoopStep) and inductive(s) for s in compilation.recursion.steps):
+        found = read_back(compilation, seed, same, by_induction=True)
+        if all(c.status in ("proven", "checked") for c in found):
+            return found
+    found = read_back(compilation, seed, same, by_induction=False)
+    longest = max((s.count for s in compilation.recursion.steps if isinstance(s, LoopStep)), default=0)
+    if longest > LONGEST and all(c.status == "NOT CHECKED" for c in found):
+        try:
+            found = read_back(shallow(compilation, TURNS), seed, same, by_induction=False)
+        except (ArchError, ValueError):
+            return found
+        return [replace(c, detail=f"{c.detail}; with its consts at most {TURNS}") for c in found]
+    return found
+
+
+def read_back(compilation: Compilation, seed: int, same: bool, *, by_induction: bool) -> list[Claim]:
+    """The claims of one way to read its loops."""
     kinds = ("nngp",) if any(o.ntk is None for o in compilation.recursion.outputs) else ("nngp", "ntk")
     whose = "of a sample with itself" if same else "between samples"
     try:
-        return list(Proof(compilation, seed, same).claims(kinds, whose))
+        return list(Proof(compilation, seed, same, kinds, by_induction).claims(whose))
     except Unread as found:
         return [Claim(f"emitted {kind} {whose}", "NOT CHECKED", str(found)) for kind in kinds]
     except BROKEN as found:
@@ -97,8 +113,8 @@ def _between(compilation: Compilation, seed: int, same: bool) -> list[Claim]:
 class Proof:
     """The recursion's values, then the code's."""
 
-    def __init__(self, compilation: Compilation, seed: int, same: bool) -> None:
-        self.compilation, self.same = compilation, same
+    def __init__(self, compilation: Compilation, seed: int, same: bool, kinds: tuple[str, ...], by_induction: bool) -> None:
+        self.compilation, self.same, self.kinds = compilation, same, kinds
         self.field, source = Field(), np.random.default_rng([seed, 7])
         recursion, self.space = compilation.recursion, vars(compilation.module())
         self.given = parameters(self.field, recursion.parameters, source)
@@ -107,14 +123,17 @@ class Proof:
         x1 = sample(self.field, recursion, "x1", source)
         self.samples = (x1, x1 if same else sample(self.field, recursion, "x2", source))
         self.deadline = self.field.deadline = process_time() + SECONDS
-        self.evaluation = Evaluation(recursion, self.field, self.duals, self.given, self.samples, self.deadline)
+        self.traced = self._traced()
+        chosen = written_out(recursion.steps, self.traced[0]) if by_induction else {}
+        self.evaluation = Evaluation(recursion, self.field, self.duals, self.given, self.samples, self.deadline, chosen)
         self.evaluation.run(recursion.steps)
+        self.loops = Loops(self.field, self.evaluation.invariants)
 
-    def claims(self, kinds: tuple[str, ...], whose: str) -> Iterator[Claim]:
+    def claims(self, whose: str) -> Iterator[Claim]:
         outputs = self.compilation.recursion.outputs
-        wanted = {(k, o.name): self.evaluation.output(getattr(o, k)) for k in kinds for o in outputs}
+        wanted = {(k, o.name): self.evaluation.output(getattr(o, k)) for k in self.kinds for o in outputs}
         self.field.seen, self.field.branches = set(), 0
-        found = self._code(kinds)
+        found = self._code()
         for (kind, name), value in wanted.items():
             label = f"emitted {kind} {name}".strip() + f" {whose}"
             yield self._claim(label, found[kind, name], value)
@@ -124,12 +143,20 @@ class Proof:
         equal = field.equal(found, wanted, label)
         met = [i for i, _, _ in self.evaluation.names if i in field.seen]
         where = "" if self.same else f"; {GENERAL}: {field.branches} comparisons as at the point"
-        detail = f"{len(met)} of {len(self.evaluation.names)} values of equations met in the code{where}"
+        detail = f"{len(met)} of {len(self.evaluation.names)} values of equations met in the code{where}{self._turns()}"
         if not equal:
             return Claim(label, "FAILED", f"{self._first_missing()}; {detail}")
         if field.guesses:
             return Claim(label, "checked", f"to 38 digits at one point, {len(field.guesses)} equalities unproven; {detail}")
         return Claim(label, "proven", detail)
+
+    def _turns(self) -> str:
+        """How loops were read."""
+        loops = [s for s in self.compilation.recursion.steps if isinstance(s, LoopStep)]
+        chosen = self.evaluation.written_out
+        said = [f"{s.count} turns by induction" for s in loops if s.index in chosen]
+        said += [f"{s.count} turns one by one" for s in loops if s.index not in chosen]
+        return f"; loops: {', '.join(said)}" if said else ""
 
     def _first_missing(self) -> str:
         missing = next((step for i, _, step in self.evaluation.names if i not in self.field.seen), None)
@@ -140,21 +167,28 @@ class Proof:
             f"the first value that the code does not compute is {missing.symbol} = {missing.value} [{missing.rule}], line {line}"
         )
 
-    def _code(self, kinds: tuple[str, ...]) -> dict[tuple[str, str], Value]:
+    def _traced(self) -> tuple[ClosedJaxpr, Any]:
         names = [f"{d}{kind}" for d in self.duals.duals for kind in ("", "_gap", "_angle")]
         space = opened(self.compilation.module(), names)
         between, alone = space["EVALUATE"]()
-        xs = [self._rows(x) for x in self.samples]
-        given = {p.name: self.given[p.symbol] for p in self.compilation.recursion.parameters}
+        kinds = self.kinds
 
         def run(x1: Any, x2: Any, params: Any) -> Any:
             dtype = jax.numpy.dtype("float64")
             return alone(x1, params, kinds, dtype) if self.same else between(x1, x2, params, kinds, False, dtype, "accurate")
 
-        like = jax.tree.map(_like, (*xs, given), is_leaf=lambda v: isinstance(v, Value))
-        closed, structure = jaxpr_of(run, *like)
-        arguments = jax.tree.leaves((*xs, given), is_leaf=lambda v: isinstance(v, Value))
-        interpreter = Interpreter(self.field, self.duals.emitted, self.deadline)
+        return jaxpr_of(run, *jax.tree.map(_like, self._arguments(), is_leaf=lambda v: isinstance(v, Value)))
+
+    def _arguments(self) -> tuple[Any, ...]:
+        return (
+            *(self._rows(x) for x in self.samples),
+            {p.name: self.given[p.symbol] for p in self.compilation.recursion.parameters},
+        )
+
+    def _code(self) -> dict[tuple[str, str], Value]:
+        closed, structure = self.traced
+        arguments = jax.tree.leaves(self._arguments(), is_leaf=lambda v: isinstance(v, Value))
+        interpreter = Interpreter(self.field, self.duals.emitted, self.deadline, self.loops)
         found = jax.tree.unflatten(structure, interpreter.run(closed, [_array(v) for v in arguments]))
         return {(kind, name): v.flat[0] for kind, named in found.items() for name, v in named.items()}
 

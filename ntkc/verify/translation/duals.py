@@ -13,7 +13,8 @@ from ntkc.gaussian.price import Expectation
 from ntkc.ir.recursion import Dual
 from ntkc.verify.translation import functions as fn
 from ntkc.verify.translation.expression import value_of
-from ntkc.verify.translation.field import Atom, Field, Unread, Value
+from ntkc.verify.translation.field import Field, Unread, Value
+from ntkc.verify.translation.monomials import Atom
 
 DEGREES = range(9)
 

@@ -14,7 +14,7 @@ from typing import Any
 import mpmath as mp
 import sympy as sp
 
-from ntkc.verify.translation.monomials import Exponent, Form, Monomial, accumulate, alike, key, merged, plain
+from ntkc.verify.translation.monomials import Atom, Exponent, Form, Monomial, accumulate, alike, key, merged, plain
 
 DIGITS = 60
 """Of numbers."""
@@ -37,18 +37,6 @@ def in_time(deadline: float) -> None:
     """Gives up after so many seconds of computing; looks at the clock now and then, since that may take a system call."""
     if next(_ASKED) % SELDOM == 0 and process_time() > deadline:
         raise Unread("the program is too large to be read in the time allowed")
-
-
-@dataclass(frozen=True, slots=True)
-class Atom:
-    """`square` atoms stand for their definition to a power below 1; other definitions are expanded only in proofs."""
-
-    name: str
-    number: Any
-    positive: bool
-    definition: Form | None = None
-    square: bool = False
-    prime: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,10 +174,17 @@ class Field:
         """An atom for a value: the one that is known to be equal, if there is one."""
         in_time(self.deadline)
         for index in self._named.get((square, key(value.number)), ()):
-            if self.equal(value, Value(self, self.atoms[index].definition, self.atoms[index].number), name):
+            meant = self.atoms[index].definition
+            if self.equal(value, self.of(index) if meant is None else Value(self, meant, self.atoms[index].number), name):
                 return self.of(index)
         found = self.atom(Atom(name, value.number, positive, value.form, square))
         self._named.setdefault((square, key(value.number)), []).append(len(self.atoms) - 1)
+        return found
+
+    def fresh(self, name: str, number: Any, positive: bool) -> Value:
+        """A symbol that values may be found equal to."""
+        found = self.atom(Atom(name, number, positive))
+        self._named.setdefault((False, key(number)), []).append(len(self.atoms) - 1)
         return found
 
     def settled(self, value: Value) -> Value:

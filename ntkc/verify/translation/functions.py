@@ -7,8 +7,8 @@ from typing import Any
 
 import mpmath as mp
 
-from ntkc.verify.translation.field import Atom, Field, Unread, Value
-from ntkc.verify.translation.monomials import Exponent, Form, Monomial, key, merged, plain
+from ntkc.verify.translation.field import Field, Unread, Value
+from ntkc.verify.translation.monomials import Atom, Exponent, Form, Monomial, key, merged, plain
 
 OPAQUE: dict[str, Callable[..., Any]] = {
     "erf": mp.erf,

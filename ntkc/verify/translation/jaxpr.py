@@ -1,9 +1,10 @@
-"""Jaxpr -> exact values: each primitive on arrays of values; loops turn by turn, since their counts are numbers.
+"""Jaxpr -> exact values: each primitive on arrays of values; loops by induction where they are loops of the recursion, else turn
+by turn, since their counts are numbers.
 
 Integers and booleans are plain arrays: whatever they decide is decided for all values near the point.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,9 +12,11 @@ from jax.extend.core import ClosedJaxpr, Literal
 
 from ntkc.verify.translation.arithmetic import ARITHMETIC, COMPARISONS, REDUCTIONS, contracted
 from ntkc.verify.translation.constants import exact
-from ntkc.verify.translation.expression import everywhere, value_of
+from ntkc.verify.translation.expression import Calls, everywhere, value_of
 from ntkc.verify.translation.field import Field, Unread, Value, in_time
+from ntkc.verify.translation.loops import Loops
 from ntkc.verify.translation.moves import MOVES, moved
+from ntkc.verify.translation.turns import Turns, counted
 
 Array: TypeAlias = Any
 MOST_TURNS = 5000
@@ -23,8 +26,8 @@ NESTED = ("pjit", "jit", "closed_call", "custom_jvp_call", "custom_vjp_call", "r
 class Interpreter:
     """`calls` gives the functions that the jaxpr keeps by name."""
 
-    def __init__(self, field: Field, calls: Callable[[str, tuple[Value, ...]], Value], deadline: float) -> None:
-        self.field, self.calls, self.deadline = field, calls, deadline
+    def __init__(self, field: Field, calls: Calls, deadline: float, loops: Loops | None = None) -> None:
+        self.field, self.calls, self.deadline, self.loops = field, calls, deadline, loops
         self._constants: dict[float, Value] = {}
 
     def run(self, closed: ClosedJaxpr, arguments: Sequence[Array]) -> list[Array]:
@@ -66,6 +69,8 @@ class Interpreter:
             inner = params.get("jaxpr") or params.get("call_jaxpr")
             closed = inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())
             return self.run(closed, inputs)
+        if any(isinstance(x, Turns) for x in inputs):
+            return [counted(equation, inputs)]
         if name in ("scan", "while", "cond"):
             return getattr(self, f"_{name}")(params, inputs)  # type: ignore[no-any-return]
         if name == "optimization_barrier":
@@ -105,6 +110,14 @@ class Interpreter:
 
     def _scan(self, params: dict[str, Any], inputs: list[Array]) -> list[Array]:
         constants, carries, length = params["num_consts"], params["num_carry"], params["length"]
+        if self.loops is not None:
+            loops, self.loops = self.loops, None  # loops inside of it go turn by turn
+            try:
+                by_induction = loops.read(params, inputs, self.run)
+            finally:
+                self.loops = loops
+            if by_induction is not None:
+                return by_induction
         if length > MOST_TURNS:
             raise Unread(f"a loop of {length} turns")
         fixed, state, rows = inputs[:constants], inputs[constants : constants + carries], inputs[constants + carries :]

@@ -19,8 +19,9 @@ from ntkc.verify.translation import curves
 from ntkc.verify.translation import functions as fn
 from ntkc.verify.translation.claim import Claim
 from ntkc.verify.translation.expression import value_of
-from ntkc.verify.translation.field import Atom, Field, Unread, Value
+from ntkc.verify.translation.field import Field, Unread, Value
 from ntkc.verify.translation.jaxpr import Interpreter
+from ntkc.verify.translation.monomials import Atom
 from ntkc.verify.translation.sums import summed
 from ntkc.verify.translation.trace import jaxpr_of, opened
 

@@ -1,5 +1,6 @@
 """Products of powers of atoms, and numbers as keys."""
 
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -11,6 +12,18 @@ Form: TypeAlias = dict[Monomial, Fraction]
 BITS = 130
 """In which numbers are compared."""
 CLOSE, LEAST = mp.mpf("1e-38"), mp.mpf("1e-6")
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """`square` atoms stand for their definition to a power below 1; other definitions are expanded only in proofs."""
+
+    name: str
+    number: Any
+    positive: bool
+    definition: Form | None = None
+    square: bool = False
+    prime: int = 0
 
 
 def accumulate(form: Form, monomial: Monomial, k: Fraction) -> None:

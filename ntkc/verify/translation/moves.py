@@ -34,7 +34,7 @@ def moved(equation: Any, inputs: list[Array], field: Field) -> Array:
     if not any(x.dtype == object for x in inputs):
         if equation.outvars[0].aval.dtype.kind == "f":
             raise Unread(f"the primitive {equation.primitive.name} that makes floats")
-        return _whole(equation, inputs)
+        return whole(equation, inputs)
     entries: list[Any] = []
     places = []
     for x in inputs:
@@ -73,7 +73,7 @@ NUMPY = {
 }
 
 
-def _whole(equation: Any, inputs: list[Array]) -> Array:
+def whole(equation: Any, inputs: list[Array]) -> Array:
     """Integers and booleans; the common ones by NumPy, which compiles nothing."""
     name, aval = equation.primitive.name, equation.outvars[0].aval
     if name in NUMPY and (name != "and" or aval.dtype == bool):

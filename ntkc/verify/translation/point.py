@@ -9,7 +9,8 @@ import sympy as sp
 
 from ntkc.ir.network import Parameter
 from ntkc.ir.recursion import Recursion
-from ntkc.verify.translation.field import Atom, Field, Value
+from ntkc.verify.translation.field import Field, Value
+from ntkc.verify.translation.monomials import Atom
 
 Sample: TypeAlias = list[Any]
 CHANNELS = 2

@@ -13,12 +13,13 @@ from ntkc.backends import matrices
 from ntkc.ir.geometry import Given, Window
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.normalization import Normalization
-from ntkc.ir.recursion import SAME, Equation, Recursion, Step, at_second, given_symbol, map_name, of_self
+from ntkc.ir.recursion import SAME, Equation, LoopStep, Recursion, State, Step, at_second, given_symbol, map_name, of_self
 from ntkc.ir.sinusoids import Sinusoids
 from ntkc.verify.translation import functions as fn
 from ntkc.verify.translation.duals import Duals
 from ntkc.verify.translation.expression import everywhere, value_of
 from ntkc.verify.translation.field import Field, Unread, Value, in_time
+from ntkc.verify.translation.induction import Invariant, invariant
 from ntkc.verify.translation.maps import applied, last_present, matrix_of, mixed, presence
 
 Memory: TypeAlias = dict[sp.Basic, Any]
@@ -37,9 +38,12 @@ class Evaluation:
         given: Memory,
         samples: tuple[Sequence[Array], Sequence[Array]],
         deadline: float,
+        written_out: Mapping[int, int] | None = None,
     ) -> None:
+        """Loops in `written_out` are read by induction, after so many turns that the code writes out before its own."""
         self.recursion, self.field, self.duals, self.deadline = recursion, field, duals, deadline
         self.names: list[tuple[int, str, Equation]] = []
+        self.written_out, self.invariants = written_out or {}, list[Invariant]()
         count = len(recursion.inputs)
         x1, x2 = samples
         self.shapes = [
@@ -92,20 +96,21 @@ class Evaluation:
         fn.remember(value, found)
         return found
 
-    def _angles(self, name: str, c: Array, a: Array, b: Array) -> None:
+    def _angles(self, name: str, c: Array, a: Array, b: Array) -> list[Value]:
         """Names for d = (1 - c/sqrt(a b))/2 and 1 - d, which code by angle computes with."""
+        found: list[Value] = []
         if not self.duals.degrees:
-            return
+            return found
         half = self.field.constant(Fraction(1, 2))
 
         def one(c: Value, a: Value, b: Value) -> Value:
             if a.form != {} and b.form != {}:
                 d = half - half * c * fn.power(a, Fraction(-1, 2)) * fn.power(b, Fraction(-1, 2))
-                self._name(f"d_{name}", d, True)
-                self._name(f"e_{name}", half + half - d, True)
+                found.extend((self._name(f"d_{name}", d, True), self._name(f"e_{name}", half + half - d, True)))
             return c
 
         everywhere(one, c, a, b)
+        return found
 
     # --- steps ----------------------------------------------------------------------------------------------------------
 
@@ -115,13 +120,20 @@ class Evaluation:
                 self._equation(step)
                 continue
             self._store_all([(s.symbol, s.pair[3], self._sides(s.initial, s.pair[3])) for s in step.states])
-            for _ in range(step.count):
-                self.run(step.body)
-                self._store_all([(s.symbol, s.pair[3], self._sides(s.following, s.pair[3])) for s in step.states])
+            if step.index in self.written_out:
+                self.invariants.append(invariant(self, step, self.written_out[step.index]))
+            else:
+                for _ in range(step.count):
+                    self.turn(step)
             self._store_all([(s.result, s.pair[3], self._sides(s.symbol, s.pair[3])) for s in step.states])
         for step in steps:
             if isinstance(step, Equation):
-                self._angle(step)
+                self.angle(step)
+
+    def turn(self, loop: LoopStep) -> None:
+        """The body, and the states that it leaves."""
+        self.run(loop.body)
+        self._store_all([(s.symbol, s.pair[3], self._sides(s.following, s.pair[3])) for s in loop.states])
 
     def _equation(self, step: Equation) -> None:
         in_time(self.deadline)
@@ -132,13 +144,14 @@ class Evaluation:
         self.names += [
             (i, atom.name, step) for i, atom in enumerate(self.field.atoms[known:], known) if atom.name == str(step.symbol)
         ]
-        self._store(step.symbol, side, values)
+        self.store(step.symbol, side, values)
 
-    def _angle(self, step: Equation) -> None:
+    def angle(self, step: Equation | State) -> list[Value]:
         """Names for the angle of a second moment, when those of x and of x' are known."""
         if step.own is not None and step.pair[3] == "12" and not any(self.shapes):
             first, second = (Reader(self, memory, 1).of(step.own) for memory in self.alone)
-            self._angles(str(step.symbol), self.between[step.symbol], first[:, None], second[None, :])
+            return self._angles(str(step.symbol), self.between[step.symbol], first[:, None], second[None, :])
+        return []
 
     def _sides(self, value: sp.Expr, side: str) -> tuple[Array, ...]:
         """Of x and of x', or between them."""
@@ -147,9 +160,9 @@ class Evaluation:
 
     def _store_all(self, found: list[tuple[sp.Symbol, str, tuple[Array, ...]]]) -> None:
         for symbol, side, values in found:
-            self._store(symbol, side, values)
+            self.store(symbol, side, values)
 
-    def _store(self, symbol: sp.Symbol, side: str, values: tuple[Array, ...]) -> None:
+    def store(self, symbol: sp.Symbol, side: str, values: tuple[Array, ...]) -> None:
         if side == "12":
             self.between[symbol] = values[0]
             return
