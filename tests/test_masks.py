@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -40,6 +41,11 @@ FALSE_ALARM = 12.0
 """Standard errors of 8 replicates: Student's t with 7 degrees of freedom, below 1e-5 for each entry."""
 X = np.random.default_rng(0).normal(size=(3, 8, 2))
 MASK = np.arange(8) < np.array([[8], [6], [4]])
+
+
+def _some_slow(names: list[str]) -> list[Any]:
+    """A third of them by default."""
+    return [pytest.param(name, marks=pytest.mark.slow if k % 3 and name != "gaps" else ()) for k, name in enumerate(names)]
 
 
 def _compile(length: int, body: str) -> Compilation:
@@ -83,7 +89,7 @@ def _finite_agrees(net: Compilation, short: Callable[[int], Compilation]) -> Non
         np.testing.assert_allclose(found[i], alone[0], rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, *FLAT])
+@pytest.mark.parametrize("name", _some_slow([*NETWORKS, *FLAT]))
 def test_finite_networks_converge(name: str) -> None:
     mask = MASK if name != "gaps" else np.random.default_rng(1).integers(2, size=(3, 8)).astype(bool)
     net = _compile(8, {**NETWORKS, **FLAT}[name])
@@ -100,14 +106,14 @@ def test_finite_networks_converge(name: str) -> None:
     assert np.sqrt(np.mean((gap / (samples.std(0) / np.sqrt(48))) ** 2)) < 2.2
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, *FLAT])
+@pytest.mark.parametrize("name", _some_slow([*NETWORKS, *FLAT]))
 def test_the_sampled_limit_agrees(name: str) -> None:
     net = _compile(8, {**NETWORKS, **FLAT}[name])
     mask = np.random.default_rng(1).integers(2, size=(3, 8)).astype(bool) if name == "gaps" else MASK
     exact, found = net.kernel(X, mask=mask), net.sampled(X + ~mask[..., None] * 1e3, samples=16384, mask=mask)
     for kind in ("nngp", "ntk"):
         error, gap = getattr(found, f"{kind}_error"), getattr(found, kind) - getattr(exact, kind)
-        assert float(jnp.abs(gap / error).max()) < FALSE_ALARM
+        assert bool((jnp.abs(gap) <= FALSE_ALARM * error).all())
         assert float(error.max() / jnp.abs(getattr(exact, kind)).max()) < 0.06, "too uncertain to tell"
 
 
@@ -167,9 +173,8 @@ def test_padding_before_what_counts_from_the_first() -> None:
 
 
 def test_the_sampled_limit_refuses_what_has_no_meaning() -> None:
-    body = "option expectation = sampled\noutput x |> conv(3, padding=circular) |> tanh |> global_avg_pool |> dense"
-    with pytest.raises(ArchError, match="has no meaning under a mask"):
-        _compile(8, body).kernel(X, mask=MASK)
+    with pytest.raises(ArchError, match="no-mask"):
+        _compile(8, "output x |> conv(3, padding=circular) |> relu |> global_avg_pool |> dense").sampled(X, mask=MASK)
 
 
 def test_what_has_no_meaning_with_a_mask_is_refused() -> None:
