@@ -6,7 +6,7 @@ import sympy as sp
 
 from ntkc.backends.printer import text
 from ntkc.gaussian.moments import A, B, C
-from ntkc.ir.normalization import QUADRATURE, Normalization
+from ntkc.ir.normalization import FOUR, QUADRATURE, Normalization
 from ntkc.ir.program import Definition
 
 KINDS = ("", "_tangent", "_alone")
@@ -37,7 +37,8 @@ def normalization(name: str, found: Normalization, called: set[str], extra: dict
             signature = "table, own1, own2, same"
             value = f"_normalized({pair[0]}, {signature}, {eps})"
         yield f"\n\ndef {name}{kind}({signature}{given}):"
-        yield f'    """{DESCRIBED[kind]} of {of} of values normalized over the batch; relative error at most {QUADRATURE:.0e}."""'
+        bound = FOUR if kind == "_tangent" else QUADRATURE
+        yield f'    """{DESCRIBED[kind]} of {of} of values normalized over the batch; relative error at most {bound:.0e}."""'
         yield f"    return {value}"
 
 

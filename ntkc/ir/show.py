@@ -8,7 +8,7 @@ import sympy as sp
 from ntkc.gaussian.bounds import VARIANCES
 from ntkc.gaussian.erfs import erf_moment
 from ntkc.gaussian.price import Expectation
-from ntkc.ir.normalization import QUADRATURE, Normalization
+from ntkc.ir.normalization import FOUR, QUADRATURE, Normalization
 from ntkc.ir.recursion import Dual, Equation, Recursion, Step, equations
 
 NOTHING: Mapping[sp.Symbol, str] = MappingProxyType({})
@@ -61,7 +61,7 @@ def _normalization(name: str, law: Normalization) -> str:
     of = f"f(z) = {law.f}" + ("" if law.f == law.g else f", g(z) = {law.g}")
     head = f"{name} = E f(y) {'f' if law.f == law.g else 'g'}(y') of values y normalized over the batch, {of}"
     eps = str(law.eps[0]) if law.eps[0] == law.eps[1] else f"{law.eps[0]} and {law.eps[1]}"
-    rule = f"integrals by quadrature, relative error <= {QUADRATURE:.0e}"
+    rule = f"integrals by quadrature, relative error <= {QUADRATURE:.0e} (NTK of four values: {FOUR:.0e})"
     return f"{head}\n    y = sqrt(B) v / sqrt(|v|^2 + B eps), v less its mean over the batch of B, eps = {eps}; {rule}"
 
 
