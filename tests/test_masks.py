@@ -44,8 +44,8 @@ MASK = np.arange(8) < np.array([[8], [6], [4]])
 
 
 def _some_slow(names: list[str]) -> list[Any]:
-    """A third of them by default."""
-    return [pytest.param(name, marks=pytest.mark.slow if k % 3 and name != "gaps" else ()) for k, name in enumerate(names)]
+    """A sixth of them by default."""
+    return [pytest.param(name, marks=pytest.mark.slow if k % 6 and name != "gaps" else ()) for k, name in enumerate(names)]
 
 
 def _compile(length: int, body: str) -> Compilation:
