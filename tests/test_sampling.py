@@ -79,7 +79,7 @@ def test_tokens_graphs_and_first_states() -> None:
             error, gap = getattr(found, f"{kind}_error"), getattr(found, kind) - getattr(exact, kind)
             assert float(jnp.abs(gap / error).max()) < FALSE_ALARM
     for late in (compilation.sampled, compilation.kernel):
-        with pytest.raises(ValueError, match="a scan with a first state needs its absent positions after all others"):
+        with pytest.raises(ValueError, match="absent ones must stand after all others"):
             late(data, mask=np.arange(4) > [[1]] * 3)
 
 
