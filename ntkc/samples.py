@@ -43,7 +43,7 @@ def read_samples(path: Path, network: Network) -> Samples:
     except (OSError, ValueError, EOFError) as error:
         raise InputError("unreadable-samples", f"{path} is not a readable .npy or .npz file: {error}") from error
     needed = [*(n.name for n in nodes), *(n.adjacency for n in nodes if n.adjacency)]
-    masks = {mask_name(n.name): n.name for n in nodes if n.type.positions and len(n.type.positions) == 1}
+    masks = {mask_name(n.name): n.name for n in nodes if n.type.maskable}
     for name in arrays:
         if name not in needed and name not in masks:
             label = did_you_mean(name, [*needed, *masks]) or f"it takes {', '.join((*needed, *masks))}"

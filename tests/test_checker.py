@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sympy as sp
+from certified import Data, certified, replaced, step_of
 from click.testing import CliRunner
 
 from ntkc.checker.check import NoCertificate, prove
@@ -17,7 +18,6 @@ from ntkc.pipeline import Compilation, compile_source
 from ntkc.source import Source
 from ntkc.verify.verify import verify
 
-Data = dict[str, Any]
 NETWORKS = {
     "dense": "input x: vector(5)\noutput x |> dense(W_std=1.3, b_std=0.2) |> relu |> dense",
     "tied": "input x: vector(5)\nlayer W = dense(b_std=0.3)\nh = x |> dense |> relu |> W |> erf |> W\n"
@@ -46,31 +46,12 @@ def _compile(body: str) -> Compilation:
     return compile_source(Source("test.arch", f"arch test {{\n{indented}\n}}\n"))
 
 
-def _certificate(name: str) -> Data:
-    data: Data = json.loads(json.dumps(_compile(NETWORKS[name]).certificate()))
-    return data
-
-
 @pytest.mark.parametrize("name", NETWORKS)
 def test_right_certificates_are_proven(name: str) -> None:
-    findings = prove(_certificate(name))
+    findings = prove(certified(_compile(NETWORKS[name])))
     assert {f.status for f in findings} <= {"proven", "checked", "bounded"}, [
         f for f in findings if f.status in ("FAILED", "UNKNOWN")
     ]
-
-
-def _step(data: Data, symbol: str) -> Data:
-    steps = [*data["steps"], *(inner for step in data["steps"] for inner in step.get("body", []))]
-    return next(step for step in steps if step.get("symbol") == symbol)
-
-
-def _replace(symbol: str, old: str, new: str) -> Callable[[Data], None]:
-    def change(data: Data) -> None:
-        step = _step(data, symbol)
-        assert old in step["value"], step
-        step["value"] = step["value"].replace(old, new, 1)
-
-    return change
 
 
 def _loop(data: Data) -> Data:
@@ -89,18 +70,18 @@ def _set(path: tuple[Any, ...], value: Any) -> Callable[[Data], None]:
 
 
 WRONG: dict[str, tuple[str, Callable[[Data], None]]] = {
-    "factor": ("dense", _replace("Theta1", "169", "168")),
-    "bias dropped": ("dense", _replace("K1", " + 1/25", "")),
-    "moment of the wrong kind": ("dense", _replace("T2", "prime(K1, ", "prime(K1_1, ")),
-    "sides swapped": ("dense", _replace("S2_1", "K1_1", "K1_2")),
-    "premise": ("dense", lambda data: _step(data, "K1").update(premises=["v1 and v1 share no weights"])),
-    "premise that nobody knows": ("dense", lambda data: _step(data, "K1").update(premises=["by inspection"])),
+    "factor": ("dense", replaced("Theta1", "169", "168")),
+    "bias dropped": ("dense", replaced("K1", " + 1/25", "")),
+    "moment of the wrong kind": ("dense", replaced("T2", "prime(K1, ", "prime(K1_1, ")),
+    "sides swapped": ("dense", replaced("S2_1", "K1_1", "K1_2")),
+    "premise": ("dense", lambda data: step_of(data, "K1").update(premises=["v1 and v1 share no weights"])),
+    "premise that nobody knows": ("dense", lambda data: step_of(data, "K1").update(premises=["by inspection"])),
     "closed form": ("dense", _set(("expectations", 0, "value"), "c/2")),
     "price link": ("dense", lambda data: data["expectations"][0]["chains"][-1]["links"].__setitem__(1, "1/3")),
     "read before it is known": ("dense", lambda data: data["steps"].reverse()),
     "output": ("dense", _set(("outputs", 0, "ntk"), "S2")),
     "layer of the network": ("dense", _set(("nodes", 1, "layer", "W_std"), "7/5")),
-    "correlation of tied weights": ("tied", lambda data: _step(data, "T6").update(value="0")),
+    "correlation of tied weights": ("tied", lambda data: step_of(data, "T6").update(value="0")),
     "start of a loop": ("loop", lambda data: _loop(data)["states"][0].update(initial="2*C")),
     "turn of a loop": ("loop", lambda data: _loop(data)["states"][0].update(following=_loop(data)["states"][0]["symbol"])),
     "turns of a loop": ("loop", lambda data: _loop(data).update(turns=6)),
@@ -113,8 +94,8 @@ WRONG: dict[str, tuple[str, Callable[[Data], None]]] = {
     "amplitude of sinusoids": ("sinusoids", _set(("nodes", 3, "layer", "std"), "7/5")),
     "size of sinusoids": ("sinusoids", lambda data: _encoding(data)["geometry"].update(rows=5)),
     "bound": ("series", lambda data: max(data["expectations"], key=lambda e: max(e["bounds"])).update(bounds=[1e-300] * 5)),
-    "variance of a series": ("series beside its argument", _replace("T5", "(0, K4_2, K4_2)", "(0, K4_1, K4_1)")),
-    "variances of a series": ("series beside its argument", _replace("S5", "K4x1, K4_1, C_2", "K4x1, C_2, K4_1")),
+    "variance of a series": ("series beside its argument", replaced("T5", "(0, K4_2, K4_2)", "(0, K4_1, K4_1)")),
+    "variances of a series": ("series beside its argument", replaced("S5", "K4x1, K4_1, C_2", "K4x1, C_2, K4_1")),
     "fan-in": ("standard", lambda data: _scaled(data, "dense")),
 }
 
@@ -132,7 +113,7 @@ def _scaled(data: Data, rule: str) -> None:
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_certificates_fail(case: str) -> None:
     name, change = WRONG[case]
-    data = deepcopy(_certificate(name))
+    data = deepcopy(certified(_compile(NETWORKS[name])))
     change(data)
     try:
         statuses = {f.status for f in prove(data)}

@@ -1,12 +1,12 @@
 """The checker reads masks by itself: what it proves of sequences of different lengths, and each wrong rule that it finds."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import sympy as sp
+from certified import Data, certified, replaced
 
 from ntkc import ArchError, compile_source
 from ntkc.backends import stated
@@ -18,7 +18,6 @@ from ntkc.pipeline import Compilation
 from ntkc.source import Source
 from ntkc.verify.verify import verify
 
-Data = dict[str, Any]
 RNN = "layer W = dense(W_std=1.2, b_std=0.2)\nlayer U = dense()\n"
 NETWORKS = {
     "windows": "output x |> conv(3, stride=2, b_std=0.3) |> relu |> conv(2, padding=valid) |> erf |> global_avg_pool |> dense",
@@ -40,14 +39,9 @@ def _compile(body: str, length: int = 8) -> Compilation:
     return compile_source(Source("net.arch", text), masked=True)
 
 
-def _certificate(name: str) -> Data:
-    data: Data = json.loads(json.dumps(_compile(NETWORKS[name]).certificate()))
-    return data
-
-
 @pytest.mark.parametrize("name", NETWORKS)
 def test_right_certificates_are_proven(name: str) -> None:
-    findings = prove(_certificate(name))
+    findings = prove(certified(_compile(NETWORKS[name])))
     assert {f.status for f in findings} <= {"proven", "checked"}, [f for f in findings if f.status in ("FAILED", "UNKNOWN")]
 
 
@@ -78,34 +72,21 @@ RULES: dict[str, tuple[str, type, str, Callable[..., Any]]] = {
 def test_a_wrong_rule_fails(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, place, method, wrong = RULES[case]
     monkeypatch.setattr(place, method, wrong)
-    assert "FAILED" in {f.status for f in prove(_certificate(name))}
+    assert "FAILED" in {f.status for f in prove(certified(_compile(NETWORKS[name])))}
 
 
 def test_another_reading_of_what_a_window_leaves_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stated, "present_after", lambda geometry, mask: np.roll(mask, 1)[:: geometry.axes[0].stride])
-    findings = [f for f in prove(_certificate("windows")) if f.status == "FAILED"]
+    findings = [f for f in prove(certified(_compile(NETWORKS["windows"]))) if f.status == "FAILED"]
     assert any("states other positions present after window0 than there are" in f.detail for f in findings)
 
 
-def _steps(data: Data) -> list[Data]:
-    return [*data["steps"], *(inner for step in data["steps"] for inner in step.get("body", []))]
-
-
-def _replace(symbol: str, old: str, new: str) -> Callable[[Data], None]:
-    def change(data: Data) -> None:
-        step = next(s for s in _steps(data) if s.get("symbol") == symbol)
-        assert old in step["value"], step
-        step["value"] = step["value"].replace(old, new, 1)
-
-    return change
-
-
 WRONG: dict[str, tuple[str, Callable[[Data], None]]] = {
-    "mask of the other side": ("windows", _replace("K1", "given_mask_x_2", "given_mask_x_1")),
-    "presence of the operand": ("windows", _replace("K3", "M1_1*M1_2", "given_mask_x_1*given_mask_x_2")),
-    "attention to absent positions": ("attention", _replace("A2_1", ", given_mask_x_1", "")),
-    "last of another mask": ("last", _replace("L5_1", "M4_1", "M1_1")),
-    "backwards and not": ("backwards", _replace("M1_1", "select1_left(given_mask_x_1)", "given_mask_x_1")),
+    "mask of the other side": ("windows", replaced("K1", "given_mask_x_2", "given_mask_x_1")),
+    "presence of the operand": ("windows", replaced("K3", "M1_1*M1_2", "given_mask_x_1*given_mask_x_2")),
+    "attention to absent positions": ("attention", replaced("A2_1", ", given_mask_x_1", "")),
+    "last of another mask": ("last", replaced("L5_1", "M4_1", "M1_1")),
+    "backwards and not": ("backwards", replaced("M1_1", "select1_left(given_mask_x_1)", "given_mask_x_1")),
     "no word of presence": ("windows", lambda data: [entry.pop("present", None) for entry in data["maps"]]),
     "fewer positions than there are": ("windows", lambda data: data["maps"][0]["present"].update(positions=2, needs=[[0]])),
     "not masked": ("windows", lambda data: data.update(masked=False)),
@@ -115,7 +96,7 @@ WRONG: dict[str, tuple[str, Callable[[Data], None]]] = {
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_certificates_fail(case: str) -> None:
     name, change = WRONG[case]
-    data = _certificate(name)
+    data = certified(_compile(NETWORKS[name]))
     change(data)
     assert "FAILED" in {f.status for f in prove(data)}
 
@@ -131,5 +112,5 @@ def test_a_turn_that_moves_the_mask(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ArchError, match="a turn leaves other positions present than stood there before it"):
         _compile(TURNED.format(30))
     monkeypatch.setattr(Masks, "_masked_by", lambda *_: frozenset())
-    data = json.loads(json.dumps(_compile(TURNED.format(3)).certificate()))
+    data = certified(_compile(TURNED.format(3)))
     assert any("present elsewhere than it was" in f.detail for f in prove(data) if f.status == "FAILED")

@@ -52,7 +52,7 @@ def emit_finite(network: Network) -> str:
     inputs = tuple(n for n in network.nodes if isinstance(n, InputNode))
     head = f'"""The finite network of `{network.name}`, written by ntkc; its kernels have no closed form and are sampled."""\n'
     givens = {node.adjacency: i for i, node in enumerate(inputs) if node.adjacency}
-    masks = {mask_name(n.name): i for i, n in enumerate(inputs) if network.masked and len(n.type.positions) == 1}
+    masks = {mask_name(n.name): i for i, n in enumerate(inputs) if network.masked and n.type.maskable}
     constants = [f"PARAMS = {{{defaults}}}", _domains(network.parameters), *_inputs(inputs)]
     constants += [f"GIVENS = {givens | masks!r}", f"MASKS = {tuple(masks)!r}", *(_lengths(network) if masks else ())]
     own = "\n".join([*constants, *forward(network), ""])

@@ -36,7 +36,7 @@ class Present:
         node = self.network.nodes[index]
         match node:
             case InputNode(name=name, type=type):
-                return given_symbol(mask_name(name), "1").name[:-2] if len(type.positions) == 1 else ""
+                return given_symbol(mask_name(name), "1").name[:-2] if type.maskable else ""
             case CarriedNode(loop=loop, slot=slot) | FinalNode(loop=loop, slot=slot) if not self.network.loops[loop].scan:
                 return self.of(self.network.loops[loop].slots[slot].initial)
             case CarriedNode(loop=loop) | FinalNode(loop=loop):

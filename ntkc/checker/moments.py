@@ -121,9 +121,7 @@ class Moments(Weighted):
             return i
         if state.loops[loop]["scan"]:
             return int(state.slot(i)["following"])
-        slot = state.nodes[i]["slot"]
-        carried = (j for j, n in enumerate(state.nodes) if n["class"] == "CarriedNode" and (n["loop"], n["slot"]) == (loop, slot))
-        return next(carried)
+        return state.carried(loop, state.nodes[i]["slot"])
 
     def _shifted(self, symbol: sp.Expr, mine: list[bool], side: str, pair: tuple[int, int]) -> sp.Expr:
         """What a scan carries is what it found a position before, and 0 where nothing is before."""

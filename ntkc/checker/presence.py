@@ -118,8 +118,8 @@ class Presence(Expected):
             back = state.kind(i) == "PositionalNode" and state.layer(i)["class"] == "Reverse" and value != 1
             return value.args[0].args[0] if back and value.args[0].func == value.func else value  # backwards twice
 
-        for slot in state.loops[loop]["slots"]:
-            carried = state.carried(loop, slot)
+        for k, slot in enumerate(state.loops[loop]["slots"]):
+            carried = state.carried(loop, k)
             if state.grid(carried) and full(slot["following"]) != full(carried):
                 raise Contradicted(f"a turn leaves v{slot['following']} present elsewhere than it was")
         return _once(sp.Mul(*map(inside, state.before(p))))

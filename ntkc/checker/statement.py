@@ -54,10 +54,9 @@ class Statement:
             return [operand for _, operand in node.get("parts") or node["terms"]]
         return list(node["operands"]) if "operands" in node else [node["operand"]] if "operand" in node else []
 
-    def carried(self, loop: int, slot: dict[str, Any]) -> int:
+    def carried(self, loop: int, slot: int) -> int:
         """The node of a slot at the start of a turn."""
-        nodes = (i for i, n in enumerate(self.nodes) if n["class"] == "CarriedNode" and n["loop"] == loop)
-        return next(i for i in nodes if self.slot(i) is slot)
+        return next(i for i, n in enumerate(self.nodes) if n["class"] == "CarriedNode" and (n["loop"], n["slot"]) == (loop, slot))
 
     def before(self, i: int) -> list[int]:
         """What the positions of a carried value come from: its value before a `repeat`, the sequences that a `scan` walks."""

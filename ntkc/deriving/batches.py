@@ -33,14 +33,9 @@ def joint_of(network: Network, index: int) -> int | None:
     return next((i for i in operands if isinstance(network.nodes[i], JointNode)), None)
 
 
-def has_batches(network: Network) -> bool:
-    """Whether it normalizes over the batch."""
-    return any(isinstance(node, JointNode) for node in network.nodes)
-
-
 def whole_batches(network: Network) -> Network:
     """The network whose samples are whole batches, if it normalizes over the batch."""
-    if not has_batches(network):
+    if not any(isinstance(node, JointNode) for node in network.nodes):
         return network
     for index, node in enumerate(network.nodes):
         _refuse(network, index, node)

@@ -30,11 +30,7 @@ from ntkc.ir.recursion import GivenArray, flat_mean, given_symbol, last_present,
 def mask_arrays(network: Network) -> tuple[GivenArray, ...]:
     """The masks that a network takes: of inputs with one axis of positions."""
     inputs = [node for node in network.nodes if isinstance(node, InputNode)]
-    return tuple(GivenArray(mask_name(node.name), node, 1) for node in inputs if network.masked and _maskable(node))
-
-
-def _maskable(node: InputNode) -> bool:
-    return len(node.type.positions) == 1
+    return tuple(GivenArray(mask_name(node.name), node, 1) for node in inputs if network.masked and node.type.maskable)
 
 
 Moves: TypeAlias = tuple[Geometry, ...]
@@ -70,7 +66,7 @@ class Masks(Memory):
     def _presence(self, p: int, side: str) -> sp.Expr | None:
         match self.network.nodes[p]:
             case InputNode() as node:
-                return given_symbol(mask_name(node.name), side) if _maskable(node) else None
+                return given_symbol(mask_name(node.name), side) if node.type.maskable else None
             case WeightedNode(layer=layer, operand=h):
                 return None if self.network.flat[h] else self._moved_mask(layer.geometry(self.network.grids[h]), h, side)
             case PositionalNode(layer=layer, operand=h):
@@ -120,7 +116,7 @@ class Masks(Memory):
         """The masked inputs of a value's positions, not through the states of loops, and what has moved them since."""
         node = self.network.nodes[p]
         if isinstance(node, InputNode):
-            return frozenset({(p, ())} if _maskable(node) else ())
+            return frozenset({(p, ())} if node.type.maskable else ())
         if isinstance(node, CarriedNode | FinalNode):
             return self._masked_by(self.network.loops[node.loop].slots[node.slot].initial)
         operands = (*self.network.operands(p), *((node.like,) if isinstance(node, VectorNode) else ()))

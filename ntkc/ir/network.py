@@ -35,6 +35,11 @@ class Type:
     channels: int | None = None
     tokens: bool = False
 
+    @property
+    def maskable(self) -> bool:
+        """Whether samples may come padded, with a mask: along the one axis of positions."""
+        return len(self.positions) == 1
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
@@ -275,11 +280,6 @@ class Network:
         """Whether a node puts the first state of a scan at its first step."""
         node = self.nodes[index]
         return isinstance(node, PositionalNode) and isinstance(node.layer.geometry(self.grids[node.operand]), Start)
-
-    @property
-    def has_first_states(self) -> bool:
-        """Whether some scan starts from another state than 0."""
-        return any(map(self.begins, range(len(self.nodes))))
 
     def walked(self, loop: int) -> tuple[int, ...]:
         """The sequences that a scan goes over, without those that hold its first states."""

@@ -46,7 +46,7 @@ class Padding:
     _found: dict[int, Padded | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.from_first = self.network.has_first_states
+        self.from_first = any(map(self.network.begins, range(len(self.network.nodes))))  # first states of scans
         for index, node in enumerate(self.network.nodes):
             found = self._found[index] = self._of(index, node)
             if found is not None and found.reach is not None:
@@ -55,16 +55,22 @@ class Padding:
     def _of(self, index: int, node: Node) -> Padded | None:
         match node:
             case InputNode(type=type):
-                size = type.positions[0] if len(type.positions) == 1 else 0
-                known = None if size is None else tuple(range(1, size + 1))
-                return Padded(known) if len(type.positions) == 1 else None
+                if not type.maskable:
+                    return None
+                (size,) = type.positions
+                return Padded(None if size is None else tuple(range(1, size + 1)))
             case CarriedNode(loop=loop, slot=slot) | FinalNode(loop=loop, slot=slot):
                 scan, start = self.network.loops[loop].scan, self.network.loops[loop].slots[slot].initial
                 return self._found[self.network.walked(loop)[0] if scan else start]
             case VectorNode(layer=layer, like=like):
-                if self._found[like] is not None and layer.fixed:
-                    return self._count_from_first(node, self._found[like])
-                return self._found[like]
+                found = self._found[like]
+                if found is None or not layer.fixed:
+                    return found
+                if found.backwards:
+                    self._miscounted(node, found)
+                    return None
+                self.from_first = True
+                return found
             case JointNode(layer=layer, operand=h) if self._found[h] is not None:
                 help = "normalize over channels or pool over windows instead, or give sequences of one length in a call"
                 self._refuse(node, f"not supported yet: `{layer.name}` under a mask", code="not-supported-yet", help=help)
@@ -120,7 +126,8 @@ class Padding:
             return None
         if axis.stride > 1 and not axis.transposed:
             if found.backwards:
-                return self._count_from_first(node, found)
+                self._miscounted(node, found)
+                return None
             self.from_first = True
             if axis.padding == "same" and len({max(reach - r, 0) // 2 for r in range(1, axis.stride + 1)}) > 1:
                 self.multiple = lcm(self.multiple, found.stride * axis.stride)
@@ -138,7 +145,8 @@ class Padding:
         if not isinstance(chosen, int) and chosen == tuple(reversed(range(len(found.reach)))):
             return replace(found, backwards=not found.backwards)
         if found.backwards or node.layer.from_end:
-            return self._count_from_first(node, found)
+            self._miscounted(node, found)
+            return None
         self.from_first = True
         if isinstance(chosen, int):
             self.least = max(self.least, 1 if node.layer.steps else found.reach[chosen])
@@ -146,15 +154,11 @@ class Padding:
         step = chosen[1] - chosen[0] if len(chosen) > 1 else 1
         return replace(found, reach=tuple(found.reach[p] for p in chosen), stride=found.stride * step)
 
-    def _count_from_first(self, node: WeightedNode | PositionalNode | VectorNode, found: Padded | None) -> Padded | None:
-        """Refuses where positions are counted from the end of what is padded."""
-        if isinstance(node, VectorNode) and found is not None and not found.backwards:
-            self.from_first = True
-            return found
-        label = "padding stands where it begins" if found and found.backwards else "the end is that of the padded sequence"
-        help = "do it before `reverse`" if found and found.backwards else "count from the first, or take the `last` one"
+    def _miscounted(self, node: WeightedNode | PositionalNode | VectorNode, found: Padded) -> None:
+        """Refuses what counts positions from an end where padding stands."""
+        label = "padding stands where it begins" if found.backwards else "the end is that of the padded sequence"
+        help = "do it before `reverse`" if found.backwards else "count from the first, or take the `last` one"
         self._refuse(node, f"`{node.layer.name}` would count padded positions", label=label, help=help)
-        return None
 
     def _refuse(self, node: Node, message: str, label: str = "", help: str = "", code: str = "no-mask") -> None:
         found = Diagnostic(code, message, node.origin.span, label, help)

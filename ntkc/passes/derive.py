@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import sympy as sp
 
-from ntkc.deriving.batches import has_batches, whole_batches
+from ntkc.deriving.batches import whole_batches
 from ntkc.deriving.fuse import fuse
 from ntkc.deriving.masks import mask_arrays
 from ntkc.deriving.memory import CROSS, FIRST, SECOND, Underivable
@@ -50,7 +50,7 @@ def derive(network: Network) -> Recursion:
     maps = tuple(PositionMap(name, geometry, grid) for (geometry, grid), name in rules.maps.items())
     data = tuple(rules.data.values())
     givens = (*(GivenArray(node.adjacency, node, 2) for node in inputs if node.adjacency), *mask_arrays(network))
-    grids, parameters, batches = network.grids, network.parameters, has_batches(network)
+    grids, parameters, batches = network.grids, network.parameters, network.batches
     return with_tables(Recursion(network.name, inputs, data, parameters, duals, steps, outputs, maps, grids, givens, batches))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ntkc.backends.matrices import present_after
+from ntkc.backends.prelude.checks import _check_lengths
 from ntkc.diagnostics import ArchError
 from ntkc.ir.geometry import Geometry, Given, GlobalPool, Pool, Select, Start, Window, counts_present
 from ntkc.ir.network import (
@@ -29,48 +30,33 @@ def masks(network: Network, given: Any, inputs: Sequence[Array], batches: tuple[
     """(samples of x1 and x2, positions) of each input with one axis of positions, by name; all present where nothing is said."""
     if given is None:
         return {}
-    if problems := Padding(network).problems:
-        raise ArchError(problems)
+    padding, scans = Padding(network), any(loop.scan for loop in network.loops)
+    if padding.problems:
+        raise ArchError(padding.problems)
     nodes = [node for node in network.nodes if isinstance(node, InputNode)]
     sides = given if isinstance(given, tuple | list) else (given,)
     if len(sides) != len(batches):
         raise ValueError("mask: with x1 and x2, give mask=(of x1, of x2), either of which may be None")
     found = {}
     for node, x in zip(nodes, inputs, strict=True):
-        if len(node.type.positions) == 1:
-            sizes = [(n, x.shape[1]) for n in batches]
+        if node.type.maskable:
             each = [side.get(node.name) if isinstance(side, Mapping) else side for side in sides]
-            found[node.name] = np.concatenate([_mask(v, size, network) for v, size in zip(each, sizes, strict=True)])
+            every = [_mask(v, (n, x.shape[1])) for v, n in zip(each, batches, strict=True)]
+            for v in every:
+                _check_lengths(v, scans, padding.from_first, padding.least, padding.multiple)  # type: ignore[no-untyped-call]
+            found[node.name] = np.concatenate(every).astype(float)
     if not found:
         raise TypeError("mask: no input of this network has one axis of positions")
     return found
 
 
-def _mask(given: Any, shape: tuple[int, int], network: Network) -> Array:
+def _mask(given: Any, shape: tuple[int, int]) -> Array:
     if given is None:
-        return np.ones(shape)
+        return np.ones(shape, bool)
     v = np.asarray(given)
     if v.shape != shape or v.dtype != bool:
         raise ValueError(f"mask: expected a boolean array of shape {shape}, true where present; got {v.dtype}, {v.shape}")
-    if not v.any(1).all():
-        raise ValueError("mask: a sample has no position that is present")
-    _check_lengths(v, network)
-    return v.astype(float)
-
-
-def _check_lengths(v: Array, network: Network) -> None:
-    """Each sample has the kernels that it has without its padding."""
-    padding = Padding(network)
-    whole = np.sum(np.diff(v.astype(int), axis=1) != 0, 1) + v[:, 0] + v[:, -1] <= 2
-    if any(loop.scan for loop in network.loops) and not whole.all():
-        raise ValueError("mask: a recurrent network needs its absent positions before or after all others, not between")
-    if padding.from_first and (whole & (v[:, 0] == 0)).any():
-        raise ValueError("mask: this network counts positions from the first, so absent ones must stand after all others")
-    if (v.sum(1) < padding.least).any():
-        raise ValueError(f"mask: this network needs at least {padding.least} positions that are present in each sample")
-    if ((v.shape[1] - v.sum(1)) % padding.multiple)[whole].any():
-        cure = f"lengths of {v.shape[1]} less a multiple of {padding.multiple}"
-        raise ValueError(f"mask: strides would meet the positions of a sample elsewhere than without padding; give {cure}")
+    return v
 
 
 def present(index: int, network: Network, values: Mapping[int, Value]) -> Array | None:

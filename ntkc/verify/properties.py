@@ -8,7 +8,7 @@ import numpy as np
 from ntkc.ir.network import WeightedNode
 from ntkc.pipeline import Compilation
 from ntkc.verify.invariance import circular, homogeneity, unordered
-from ntkc.verify.samples import Kernels, Samples, joint, kernels, samples_of
+from ntkc.verify.samples import Kernels, Samples, in_single, joint, kernels, samples_of
 from ntkc.verify.small import small
 
 FACTOR = 3.0
@@ -38,7 +38,7 @@ def properties(compilation: Compilation, seed: int = 0) -> list[Property]:
     x = samples_of(compilation, seed)
     found = joint(compilation, x)  # the two sides are computed separately, so that symmetry is a claim
     rows = [row for key, k in found.items() for row in _of_one(_label(key), k)]
-    single = kernels(compilation, tuple(v.astype("float32") if v.dtype == float else v for v in x))
+    single = kernels(compilation, in_single(x))
     rows += [
         Property(f"{_label(key)} of one set of samples is symmetric in float32", _apart(k.T, k), SINGLE)
         for key, k in single.items()

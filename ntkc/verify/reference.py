@@ -10,7 +10,7 @@ import numpy as np
 from ntkc.backends.reference import evaluate
 from ntkc.gaussian.series import Series
 from ntkc.pipeline import Compilation
-from ntkc.verify.samples import BATCH, Kernels, Samples, diagonals, kernels, kinds, samples_of
+from ntkc.verify.samples import Kernels, Samples, diagonals, halves, in_single, kernels, kinds, samples_of
 
 TOLERANCE, TOLERANCE32 = 1e-9, 5e-5
 """In float64, and in float32, which goes other ways through the emitted code."""
@@ -50,9 +50,8 @@ class Emitted:
 def emitted(compilation: Compilation, seed: int) -> Emitted:
     """On the shared samples. Most of its time goes into XLA, which leaves the interpreter to others."""
     x = samples_of(compilation, seed)
-    single = tuple(v.astype("float32") if v.dtype == float else v for v in x)
-    batches = compilation.recursion.batches
-    between = kernels(compilation, *(_halves(x) if batches else (x, x)))
+    single, batches = in_single(x), compilation.recursion.batches
+    between = kernels(compilation, *(halves(x) if batches else (x, x)))
     alone, diagonal = kernels(compilation, single), diagonals(compilation, single)
     return Emitted(between, alone, diagonal, kernels(compilation, x) if batches else None)
 
@@ -79,14 +78,9 @@ def agreements(compilation: Compilation, seed: int, code: Emitted) -> list[Agree
     return rows
 
 
-def _halves(x: Samples) -> tuple[Samples, Samples]:
-    """A batch as two batches."""
-    return tuple(v[: BATCH // 2] for v in x), tuple(v[BATCH // 2 :] for v in x)
-
-
 def _of_batches(compilation: Compilation, x: Samples, code: Emitted) -> Iterator[Agreement]:
     """Of one batch with itself, in float64 and float32, and of its halves as two batches."""
-    within, across = (evaluate(compilation.recursion, a, b, 15) for a, b in ((x, x), _halves(x)))
+    within, across = (evaluate(compilation.recursion, a, b, 15) for a, b in ((x, x), halves(x)))
     assert code.whole is not None
     for kind in kinds(compilation):
         whole, apart = (

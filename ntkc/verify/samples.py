@@ -43,9 +43,19 @@ def joint(compilation: Compilation, x: Samples) -> Kernels:
     batches, in one matrix."""
     if not compilation.recursion.batches:
         return kernels(compilation, x, x)
-    halves = [tuple(v[rows] for v in x) for rows in (slice(BATCH // 2), slice(BATCH // 2, None))]
-    blocks = [[kernels(compilation, a, None if a is b else b) for b in halves] for a in halves]
+    both = halves(x)
+    blocks = [[kernels(compilation, a, None if a is b else b) for b in both] for a in both]
     return {key: np.block([[block[key] for block in row] for row in blocks]) for key in blocks[0][0]}
+
+
+def halves(x: Samples) -> tuple[Samples, Samples]:
+    """A batch as two batches."""
+    return tuple(v[: BATCH // 2] for v in x), tuple(v[BATCH // 2 :] for v in x)
+
+
+def in_single(x: Samples) -> Samples:
+    """The same in float32; what is no data of float64 stays as it is."""
+    return tuple(v.astype("float32") if v.dtype == float else v for v in x)
 
 
 def diagonals(compilation: Compilation, x: Samples) -> Kernels:

@@ -19,7 +19,7 @@ import numpy as np
 
 from ntkc.pipeline import Compilation
 from ntkc.verify.fit import Fit, Means, fit
-from ntkc.verify.samples import Kernels, Samples, by_name, given, kernels, kinds, samples_of
+from ntkc.verify.samples import Kernels, Samples, by_name, given, in_single, kernels, kinds, samples_of
 from ntkc.verify.small import small
 from ntkc.verify.widths import at_width
 
@@ -126,7 +126,7 @@ def _at(compilation: Compilation, width: int, seed: int) -> _Width:
 def _inputs(compilation: Compilation, x: Samples) -> tuple[jax.Array, ...]:
     """As the finite network reads them, in float32."""
     count = len(compilation.recursion.inputs)
-    single = tuple(v.astype("float32") if v.dtype == float else v for v in x)
+    single = in_single(x)
     found: tuple[jax.Array, ...] = compilation.module()._inputs("x", single[:count], given(compilation, single))
     return tuple(v.astype("float32") if v.dtype == "float64" else v for v in found)
 

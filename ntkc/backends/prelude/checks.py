@@ -108,23 +108,23 @@ def _mask(key, given, x, side):
         raise ValueError(f"mask: expected a boolean array of shape {x.shape[:2]}, true where present; got {v.dtype}, {v.shape}")
     if not isinstance(v, jax.core.Tracer):
         with jax.ensure_compile_time_eval():
-            _check_lengths(v)
+            _check_lengths(v, NO_GAPS, FROM_FIRST, LEAST, MULTIPLE)
     return v.astype(dtype)
 
 
-def _check_lengths(v):
+def _check_lengths(v, no_gaps, from_first, least, multiple):
     """Each sample has the kernels that it has without its padding."""
     whole = jnp.sum(jnp.diff(v.astype(int), axis=1) != 0, 1) + v[:, 0] + v[:, -1] <= 2
     if not bool(v.any(1).all()):
         raise ValueError("mask: a sample has no position that is present")
-    if NO_GAPS and not bool(whole.all()):
+    if no_gaps and not bool(whole.all()):
         raise ValueError("mask: a recurrent network needs its absent positions before or after all others, not between")
-    if FROM_FIRST and bool((whole & ~v[:, 0]).any()):
+    if from_first and bool((whole & ~v[:, 0]).any()):
         raise ValueError("mask: this network counts positions from the first, so absent ones must stand after all others")
-    if bool((v.sum(1) < LEAST).any()):
-        raise ValueError(f"mask: this network needs at least {LEAST} positions that are present in each sample")
-    if bool(jnp.where(whole, (v.shape[1] - v.sum(1)) % MULTIPLE, 0).any()):
-        cure = f"lengths of {v.shape[1]} less a multiple of {MULTIPLE}"
+    if bool((v.sum(1) < least).any()):
+        raise ValueError(f"mask: this network needs at least {least} positions that are present in each sample")
+    if bool(jnp.where(whole, (v.shape[1] - v.sum(1)) % multiple, 0).any()):
+        cure = f"lengths of {v.shape[1]} less a multiple of {multiple}"
         raise ValueError(f"mask: strides would meet the positions of a sample elsewhere than without padding; give {cure}")
 
 

@@ -16,8 +16,8 @@ def _flat_mean(x, rank):
     """The mean over the positions of each sample, matching ones of each pair in a table."""
     if x.ndim == rank:
         return jnp.mean(x, tuple(range(1, rank)))
-    n, m = x.shape[0], x.shape[rank]
-    return jnp.trace(x.reshape(n, math.prod(x.shape[1:rank]), m, -1), axis1=1, axis2=3) / math.prod(x.shape[1:rank])
+    n, m, positions = x.shape[0], x.shape[rank], math.prod(x.shape[1:rank])
+    return jnp.trace(x.reshape(n, positions, m, -1), axis1=1, axis2=3) / positions
 
 
 def _matching(x, rank):

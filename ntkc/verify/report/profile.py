@@ -9,6 +9,7 @@ from ntkc.pipeline import Compilation
 from ntkc.verify.report.convergence import label
 from ntkc.verify.report.html import details, section, table, tag
 from ntkc.verify.report.plots import Axis, Chart, Line, figure, ticks
+from ntkc.verify.samples import by_name, kinds
 
 TITLE = "Profile of the kernels"
 STEP, SHOWN = 3, 30
@@ -47,12 +48,12 @@ def _values(compilation: Compilation, angles: np.ndarray) -> dict[str, dict[str,
     x = np.zeros((len(angles), channels))
     x[:, 0], x[:, 1] = np.cos(np.radians(angles)), np.sin(np.radians(angles))
     x *= np.sqrt(channels)
-    kinds = ("nngp",) if any(output.ntk is None for output in compilation.recursion.outputs) else ("nngp", "ntk")
+    present = kinds(compilation)
     with jax.enable_x64(True):
-        kernel = compilation.kernel(x[:1], x, get=kinds)
-    named = {kind: v if isinstance(v := getattr(kernel, kind), dict) else {"": v} for kind in kinds}
+        kernel = compilation.kernel(x[:1], x, get=present)
+    named = {kind: by_name(getattr(kernel, kind)) for kind in present}
     outputs = (output.name for output in compilation.recursion.outputs)
-    return {name: {kind: np.asarray(named[kind][name])[0] for kind in kinds} for name in outputs}
+    return {name: {kind: np.asarray(named[kind][name])[0] for kind in present} for name in outputs}
 
 
 def _one(name: str, kernels: dict[str, np.ndarray], angles: np.ndarray, identifier: str) -> list[ET.Element]:

@@ -21,6 +21,7 @@ from ntkc.diagnostics import ArchError
 from ntkc.ir.network import InputNode
 from ntkc.ir.recursion import LoopStep
 from ntkc.pipeline import Compilation
+from ntkc.verify.samples import kinds
 from ntkc.verify.small import shallow, small
 from ntkc.verify.thin import thin
 from ntkc.verify.translation.claim import Claim
@@ -98,23 +99,25 @@ def _between(compilation: Compilation, seed: int, same: bool) -> list[Claim]:
 
 def read_back(compilation: Compilation, seed: int, same: bool, *, by_induction: bool) -> list[Claim]:
     """The claims of one way to read its loops."""
-    kinds = ("nngp",) if any(o.ntk is None for o in compilation.recursion.outputs) else ("nngp", "ntk")
     whose = "of a sample with itself" if same else "between samples"
     try:
-        return list(Proof(compilation, seed, same, kinds, by_induction).claims(whose))
+        return list(Proof(compilation, seed, same, by_induction).claims(whose))
     except Unread as found:
-        return [Claim(f"emitted {kind} {whose}", "NOT CHECKED", str(found)) for kind in kinds]
+        return [Claim(f"emitted {kind} {whose}", "NOT CHECKED", str(found)) for kind in kinds(compilation)]
     except BROKEN as found:
-        return [Claim(f"emitted {kind} {whose}", "FAILED", f"the code or its reader broke down: {found!r}") for kind in kinds]
+        return [
+            Claim(f"emitted {kind} {whose}", "FAILED", f"the code or its reader broke down: {found!r}")
+            for kind in kinds(compilation)
+        ]
     except Wrong as found:
-        return [Claim(f"emitted {kind} {whose}", "FAILED", str(found)) for kind in kinds]
+        return [Claim(f"emitted {kind} {whose}", "FAILED", str(found)) for kind in kinds(compilation)]
 
 
 class Proof:
     """The recursion's values, then the code's."""
 
-    def __init__(self, compilation: Compilation, seed: int, same: bool, kinds: tuple[str, ...], by_induction: bool) -> None:
-        self.compilation, self.same, self.kinds = compilation, same, kinds
+    def __init__(self, compilation: Compilation, seed: int, same: bool, by_induction: bool) -> None:
+        self.compilation, self.same, self.kinds = compilation, same, kinds(compilation)
         self.field, source = Field(), np.random.default_rng([seed, 7])
         recursion, self.space = compilation.recursion, vars(compilation.module())
         self.given = parameters(self.field, recursion.parameters, source)

@@ -1,13 +1,14 @@
 """Arrays of a loop that is read by induction: integers that depend on the turn, for all turns at once; and rows kept of each."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ntkc.verify.translation.expression import everywhere
 from ntkc.verify.translation.field import Unread, Value
 from ntkc.verify.translation.moves import MOVES, NUMPY, whole
 
@@ -50,30 +51,19 @@ class Kept:
 
 def kept(turns: int, slots: Array) -> Array:
     """The rows of all turns, of an array of slots."""
-    found = np.empty((turns, *np.shape(slots)), dtype=object)
-    for index in np.ndindex(*np.shape(slots)):
-        for i in range(turns):
-            found[(i, *index)] = Kept(i, slots[index])
-    return found
+    return np.stack([everywhere(partial(Kept, i), slots) for i in range(turns)])
 
 
 def at_first(x: Array) -> Array:
     """An array with what was kept of the first turn as its values."""
-    return _entries(x, lambda v: v.slot.first if isinstance(v, Kept) and v.turn == 0 else v)
+    if not isinstance(x, np.ndarray) or x.dtype != object or not any(isinstance(v, Kept) for v in x.flat):
+        return x
+    return everywhere(lambda v: v.slot.first if isinstance(v, Kept) and v.turn == 0 else v, x)
 
 
 def any_row(x: Array) -> Array:
     """The row that any turn reads, of rows."""
     return _common(np.asarray(x))
-
-
-def _entries(x: Array, run: Callable[[Any], Any]) -> Array:
-    if not isinstance(x, np.ndarray) or x.dtype != object or not any(isinstance(v, Kept) for v in x.flat):
-        return x
-    found = np.empty(x.shape, dtype=object)
-    for index in np.ndindex(*x.shape):
-        found[index] = run(x[index])
-    return found
 
 
 def _common(rows: Array) -> Array:
@@ -119,7 +109,7 @@ def _looked_up(equation: Any, inputs: list[Any], turns: int) -> Array:
     params = {**equation.params, **({"fill_value": -1} if "fill_value" in equation.params else {})}
 
     def one(*numbers: Any) -> Any:
-        given = list(map(jnp.asarray, at_or(at, moving, numbers)))
+        given = list(map(jnp.asarray, _at_or(at, moving, numbers)))
         return equation.primitive.bind(jnp.asarray(places), *given, **params)
 
     with jax.enable_x64(True):
@@ -129,7 +119,7 @@ def _looked_up(equation: Any, inputs: list[Any], turns: int) -> Array:
     return _common(np.array([*entries.flat, None], dtype=object)[:-1][found])
 
 
-def at_or(at: list[Any], moving: list[int], numbers: tuple[Any, ...]) -> list[Any]:
+def _at_or(at: list[Any], moving: list[int], numbers: tuple[Any, ...]) -> list[Any]:
     """The same with these numbers at the moving places."""
     new = dict(zip(moving, numbers, strict=True))
     return [new.get(k, x) for k, x in enumerate(at)]
