@@ -16,6 +16,9 @@ from ntkc.pipeline import Compilation, compile_source
 from ntkc.source import Source
 
 Data = dict[str, Any]
+IMAGES = (
+    "output x |> conv(3, b_std=0.2) |> batch_norm |> relu |> conv(2, padding=valid) |> batch_norm |> relu |> flatten |> dense"
+)
 NETWORKS = {
     "simple": "output x |> dense(b_std=0.3) |> batch_norm |> relu |> dense",
     "deep": "param s = 0.3 in [0, 1]\nparam e = 0.05 in [0, 1]\nh = x |> dense |> batch_norm |> leaky_relu(s)\n"
@@ -25,11 +28,13 @@ NETWORKS = {
     "one matrix": "layer W = dense(b_std=0.2)\nv = W(dense(relu(dense(x))))\n"
     "output relu(batch_norm(W(dense(x)))) - abs(batch_norm(v)) |> dense",
     "linear": "output x |> dense |> batch_norm |> relu |> dropout(keep=0.8) |> layer_norm |> dense |> batch_norm |> dense",
+    "images": IMAGES,
 }
 
 
 def _compile(body: str) -> Compilation:
-    return compile_source(Source("net.arch", f"arch net {{\ninput x: vector(_)\n{body}\n}}\n"))
+    input = "image(3, 3, 2)" if body == IMAGES else "vector(_)"
+    return compile_source(Source("net.arch", f"arch net {{\ninput x: {input}\n{body}\n}}\n"))
 
 
 def _certificate(name: str) -> Data:

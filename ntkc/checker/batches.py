@@ -55,10 +55,10 @@ class Batches(Weighted):
 
     def _law(self, p: int, q: int) -> str:
         """What the certificate calls the moments of these two functions of values that are normalized with these `eps`."""
-        wanted = [self._of_normalized(i) for i in (p, q)]
+        wanted, joint = [self._of_normalized(i) for i in (p, q)], self.statement.normalization(p) or 0
         for entry in self.statement.data["maps"]:
             law = entry["geometry"]
-            if law["class"] == "Normalization":
+            if law["class"] == "Normalization" and entry["grid"] == self.statement.data["grids"][joint]:
                 listed = [(self.read(law[f]), self.read(eps)) for f, eps in zip(("f", "g"), law["eps"], strict=True)]
                 if all(same_function(f, g) and e == d for (f, e), (g, d) in zip(wanted, listed, strict=True)):
                     return str(entry["name"])
