@@ -1,26 +1,36 @@
 """What maps over positions are, by trying the reference: stated in certificates, where the checker compares it with its own."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import sympy as sp
 
+from ntkc.backends.exact import callable_of, number_of, ratio, root_of_gram
 from ntkc.backends.matrices import present_after
+from ntkc.backends.normalized import centred, normalized
 from ntkc.ir.geometry import Pool, Window
+from ntkc.ir.normalization import Normalization
 from ntkc.ir.recursion import Recursion
 
 SHOWN, UNKNOWN = 128, 16
 """Positions of a sequence at most, and where their number is known only at run time."""
+SIZES, SPREAD = (8, 7), 24
+"""Samples of two batches, and the directions in which their values vary."""
+Stated = dict[str, Any]
 
 
-def stated(recursion: Recursion) -> dict[str, dict[str, Any]]:
-    """For each map that presence is asked of, by name, which positions of a sequence must be there for each one after it."""
-    masked = any(given.rank == 1 for given in recursion.givens)
-    windows = [m for m in recursion.maps if masked and isinstance(m.geometry, Window | Pool) and m.rank == 1]
-    found = {}
-    for m in windows:
-        assert isinstance(m.geometry, Window | Pool)
-        size = min(m.grid[0] or UNKNOWN, SHOWN)
-        found[m.name] = {"present": {"positions": size, "needs": _needs(m.geometry, size)}}
+def stated(recursion: Recursion) -> dict[str, Stated]:
+    """By the name of a map: which positions of a sequence must be there for each one after a window, if there are masks; the
+    moments of two small batches under a normalization."""
+    masked, call = any(given.rank == 1 for given in recursion.givens), _caller(recursion)
+    found = dict[str, Stated]()
+    for m in recursion.maps:
+        if masked and isinstance(m.geometry, Window | Pool) and m.rank == 1:
+            size = min(m.grid[0] or UNKNOWN, SHOWN)
+            found[m.name] = {"present": {"positions": size, "needs": _needs(m.geometry, size)}}
+        if isinstance(m.geometry, Normalization):
+            found[m.name] = {"values": _moments(m.geometry, call)}
     return found
 
 
@@ -30,3 +40,46 @@ def _needs(geometry: Window | Pool, n: int) -> list[list[int] | None]:
     needs = [list(map(int, np.flatnonzero(column == 0))) for column in without.T]
     alone = (present_after(geometry, np.isin(np.arange(n), need).astype(int))[p] for p, need in enumerate(needs))
     return [need if present == 1 else None for need, present in zip(needs, alone, strict=True)]
+
+
+def _moments(law: Normalization, call: Callable[..., Any]) -> Stated:
+    """Of values with these covariances and tangents, within the first batch and between both."""
+    (n, m), source = SIZES, np.random.default_rng(0)
+    root, turn = (source.normal(size=(n + m, SPREAD)) for _ in range(2))
+    root[n:] = 0.96 * root[:m] + 0.28 * root[n:]
+    covariance, tangent = (np.round(v @ v.T / SPREAD + 0.1, 3) for v in (root, root + turn / 2))
+    own = [centred(covariance[:n, :n]), centred(covariance[n:, n:])]
+
+    def moment(kind: str, same: bool) -> Any:
+        columns, second = (slice(None, n), own[0]) if same else (slice(n, None), own[1])
+        tables = [covariance[:n, columns], own[0], second]
+        tables = own[:1] if kind == "_alone" else [tangent[:n, columns], *tables] if kind else tables
+        found = np.asarray(normalized(law, kind, tables, same, call, float), float)
+        return np.broadcast_to(found, (n,) if kind == "_alone" else (n, len(second))).tolist()
+
+    return {
+        "sizes": list(SIZES),
+        "covariance": covariance.tolist(),
+        "tangent": tangent.tolist(),
+        "parameters": {s.name: float(call(s, ())()) for s in sorted(_symbols(law), key=str)},
+        "within": {"second": moment("", True), "tangent": moment("_tangent", True), "mean": moment("_alone", True)},
+        "between": {"second": moment("", False), "tangent": moment("_tangent", False)},
+    }
+
+
+def _symbols(law: Normalization) -> set[sp.Symbol]:
+    return set[sp.Symbol]().union(*(e.free_symbols for e in (law.f, law.g, *law.eps))) - {sp.Symbol("z", real=True)}
+
+
+def _caller(recursion: Recursion) -> Callable[..., Any]:
+    """A dual by its name, or a formula, as a function of arrays, at the defaults of the hyperparameters."""
+    given = {p.symbol: float(number_of(p.default)) for p in recursion.parameters}
+    duals = {d.name: callable_of(d, given, float) for d in recursion.duals}
+    pieces = {"ratio": np.vectorize(ratio, otypes=[float]), "gram_root": root_of_gram}
+
+    def call(function: str | sp.Expr, symbols: tuple[sp.Symbol, ...]) -> Any:
+        if isinstance(function, str):
+            return duals[function]
+        return sp.lambdify(symbols, function.subs(given), [pieces, "numpy"])
+
+    return call

@@ -7,7 +7,7 @@ from typing import Any
 
 import sympy as sp
 
-from ntkc.checker import chains, series
+from ntkc.checker import chains, normalized, series
 from ntkc.checker.compare import Comparison
 from ntkc.checker.layers import Contradicted, Unknown
 from ntkc.checker.moments import Moments
@@ -43,7 +43,7 @@ def prove(certificate: dict[str, Any], seed: int = 0) -> list[Finding]:
     if not isinstance(certificate, dict) or certificate.get("format") != FORMAT:
         raise NoCertificate(f"not a certificate: it does not say `format: {FORMAT}`")
     try:
-        return [*_expectations(certificate, seed), *Checker(certificate).findings()]
+        return [*_expectations(certificate, seed), *_normalizations(certificate), *Checker(certificate).findings()]
     except (KeyError, IndexError, TypeError, AttributeError, Unreadable) as error:
         raise NoCertificate(f"the certificate is damaged: {type(error).__name__}: {error}") from error
 
@@ -69,6 +69,14 @@ def _expectations(certificate: dict[str, Any], seed: int) -> Iterator[Finding]:
         yield from (Finding(f"{name}: {finding.claim}", "FAILED", finding.detail, True) for finding in broken)
         if not broken:
             yield Finding(name, "proven" if links and exact == len(links) else "checked", detail, True)
+
+
+def _normalizations(certificate: dict[str, Any]) -> Iterator[Finding]:
+    read = Reader({**certificate["symbols"], **chains.SIGNS})
+    for entry in certificate["maps"]:
+        if entry["geometry"]["class"] == "Normalization":
+            found = normalized.check(entry, certificate["expectations"], read)
+            yield from (Finding(claim, status, detail, True) for claim, status, detail in found)
 
 
 class Checker:

@@ -37,7 +37,7 @@ class Expected(ABC):
         return self.statement.data["expectations"]  # type: ignore[no-any-return]
 
     def _function(self, kind: str, p: int, q: int, side: str) -> Iterator[sp.Expr]:
-        nonlinear = [self.statement.kind(i) == "NonlinearNode" for i in (p, q)]
+        nonlinear = [self.statement.kind(i) == "NonlinearNode" and self.statement.normalization(i) is None for i in (p, q)]
         if not any(nonlinear) or not all(n or self.statement.gaussian[i] for n, i in zip(nonlinear, (p, q), strict=True)):
             return
         ends = ("1", "2") if side == "12" else (side, side)

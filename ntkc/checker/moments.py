@@ -10,17 +10,18 @@ from typing import Any
 import sympy as sp
 
 from ntkc.checker import layers
+from ntkc.checker.batches import Batches
 from ntkc.checker.layers import Contradicted, Unknown
 from ntkc.checker.presence import ENDS
 from ntkc.checker.statement import Statement
 from ntkc.checker.text import SAME, Reader
-from ntkc.checker.weighted import Weighted, matching
+from ntkc.checker.weighted import matching
 
 Key = tuple[str, int, int, str]
 _diagonal = sp.Function("diagonal")
 
 
-class Moments(Weighted):
+class Moments(Batches):
     """The rules, over a statement and the symbols that a certificate gives to what it claims."""
 
     def __init__(self, statement: Statement, read: Reader) -> None:
@@ -81,10 +82,12 @@ class Moments(Weighted):
             yield from map(self.of_self, self.steps(kind, p, q, "12"))
             return
         if kind in ("A", "M", "R", "L"):
-            yield self.attention(p) if kind == "A" else self.masking(kind, p, side)
+            coefficients = self.deviations if self.statement.kind(p) == "JointNode" else self.attention
+            yield coefficients(p) if kind == "A" else self.masking(kind, p, side)
             return
         found, reasons = False, list[Unknown]()
-        for rule in (self._loop_state, self._by_diagonal, self._apart, self._linear, self._same_weights, self._function):
+        of_values = self._same_weights, self._normalized, self._function
+        for rule in (self._loop_state, self._by_diagonal, self._apart, self._linear, *of_values):
             try:
                 for value in rule(kind, p, q, side):
                     found = True
@@ -134,7 +137,8 @@ class Moments(Weighted):
 
     def _by_diagonal(self, kind: str, p: int, q: int, side: str) -> Iterator[sp.Expr]:
         """A moment at matching positions is the diagonal of the full table."""
-        mixes = any(self.statement.kind(i) in ("PositionalNode", "MixingNode") or self.statement.carries(i, True) for i in (p, q))
+        state, moving = self.statement, ("PositionalNode", "MixingNode")
+        mixes = any(state.kind(i) in moving or state.carries(i, True) or state.normalization(i) is not None for i in (p, q))
         if kind == "S" and side == "1" and mixes and not self.statement.independent(p, q):
             for ends in ((max(p, q), min(p, q)), (min(p, q), max(p, q))):
                 try:

@@ -25,6 +25,8 @@ def discharged(premise: str, statement: Statement, key: Key) -> str:
             ends = [node for _, node in _outputs(statement)]
             fresh = all(statement.kind(i) != "InputNode" for i in ends)
             return "no matrix is used with its transpose, and a fresh layer reads out" if fresh else ""
+        case "normalization is one function of the values of a whole batch":
+            return "the samples of a batch are positions" if all(statement.normalization(i) is not None for i in (p, q)) else ""
         case "its coefficients are fixed" | "the input is not trained" | "channels are exchangeable":
             return "by the statement of the network"
         case "its statistics are deterministic" | "logits are deterministic" | "the same between x and x'":

@@ -110,6 +110,13 @@ class Statement:
             return older | (found[slot["initial"]] if node["class"] == "CarriedNode" else frozenset())
         return frozenset().union(*(found[j] for j in self.operands(i)))
 
+    def normalization(self, i: int) -> int | None:
+        """The normalization over the batch that a value is, or is a function of."""
+        if self.kind(i) == "JointNode":
+            return i
+        inside = self.operands(i) if self.kind(i) == "NonlinearNode" else []
+        return next((h for h in inside if self.kind(h) == "JointNode"), None)
+
     def encodes(self, i: int) -> bool:
         """Whether a node is fixed sinusoids, the same in every layer of them."""
         return self.kind(i) == "VectorNode" and bool(self.layer(i)["kind"] == "fixed")
