@@ -9,7 +9,7 @@ turn by turn, all of them.
 from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
-from time import process_time
+from time import thread_time
 from typing import Any
 
 import jax
@@ -125,7 +125,7 @@ class Proof:
         self.duals = Duals(self.field, recursion.duals, self.given, curved)
         x1 = sample(self.field, recursion, "x1", source)
         self.samples = (x1, x1 if same else sample(self.field, recursion, "x2", source))
-        self.deadline = self.field.deadline = process_time() + SECONDS
+        self.deadline = self.field.deadline = thread_time() + SECONDS
         self.traced = self._traced()
         chosen = written_out(recursion.steps, self.traced[0]) if by_induction else {}
         self.evaluation = Evaluation(recursion, self.field, self.duals, self.given, self.samples, self.deadline, chosen)
