@@ -46,6 +46,14 @@ def test_symmetric_with_exact_diagonal(net: Compilation) -> None:
     assert own.ntk.dtype == jnp.float32
 
 
+@pytest.mark.parametrize("n", [7, 33, 300, 600])
+def test_both_halves_are_one_number(n: int) -> None:
+    body = "x |> dense(W_std=1.3, b_std=0.6) |> relu |> dense(W_std=0.8, b_std=0.5)"
+    text = f"arch net {{\n    input x: vector(4)\n    output {body}\n}}\n"
+    k = np.asarray(compile_source(Source("net.arch", text)).kernel(_x(n, n)).ntk)
+    np.testing.assert_array_equal(k, k.T)
+
+
 @pytest.mark.parametrize("n", [513, 1030])
 def test_tiles_do_not_show(net: Compilation, n: int) -> None:
     x, y = _x(n), _x(n // 2, 1)

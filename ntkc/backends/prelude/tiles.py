@@ -116,7 +116,9 @@ def _tiled(tile, n1, n2, symmetric, size=512):
         return jax.tree.map(lambda t: jnp.where(lower, t.T, t), found)
 
     if len(starts) == 1:
-        return mirrored(tile(0, 0, n1, n2), 0, 0) if symmetric else tile(0, 0, n1, n2)
+        whole = tile(0, 0, n1, n2)
+        # in a loop, which keeps the tile: else XLA computes it for each half anew, rounded apart
+        return lax.fori_loop(0, 2, lambda _, t: mirrored(t, 0, 0), whole) if symmetric else whole
     table = jnp.asarray(starts, dtype=jnp.int32)
 
     def body(p, out):
