@@ -68,7 +68,7 @@ class Masks(Memory):
             case InputNode() as node:
                 return given_symbol(mask_name(node.name), side) if node.type.maskable else None
             case WeightedNode(layer=layer, operand=h):
-                return None if self.network.flat[h] else self._moved_mask(layer.geometry(self.network.grids[h]), h, side)
+                return self._moved_mask(layer.geometry(self.network.grids[h]), h, side)
             case PositionalNode(layer=layer, operand=h):
                 return self._moved_mask(layer.geometry(self.network.grids[h]), h, side)
             case CombineNode(row=row) if row is not None:
