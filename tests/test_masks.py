@@ -46,8 +46,9 @@ def _some_slow(names: list[str]) -> list[Any]:
     return [pytest.param(name, marks=pytest.mark.slow if k % 6 and name != "gaps" else ()) for k, name in enumerate(names)]
 
 
-def _compile(length: int, body: str) -> Compilation:
-    return compile_source(Source("net.arch", f"arch net {{\ninput x: sequence({length}, 2)\n{body}\n}}\n"))
+def _compile(length: int, body: str, *, sampled: bool = False) -> Compilation:
+    source = Source("net.arch", f"arch net {{\ninput x: sequence({length}, 2)\n{body}\n}}\n")
+    return compile_source(source, sampled=sampled)
 
 
 @pytest.mark.parametrize("name", [*NETWORKS, *FLAT])
@@ -75,6 +76,19 @@ def test_padding_does_not_show_in_finite_networks_that_are_sampled() -> None:
             compile_source(Source("lstm.arch", text.replace("T", "8")), masked=True),
             lambda length: compile_source(Source("lstm.arch", text.replace("T", str(length)))),
         )
+
+
+@pytest.mark.parametrize("sampled", [False, True])
+def test_a_repeat_whose_turns_walk_backwards(sampled: bool) -> None:
+    """It is written out, so the weights have names by turn in the short network, too."""
+    turns = "h = dense(x)\nrepeat 3 { h = h |> reverse |> conv(2) |> relu |> dense }\noutput "
+    with jax.enable_x64(True):
+        body = turns + "h |> relu |> last |> dense"
+        _finite_agrees(
+            _compile(8, body, sampled=sampled).with_masks(), lambda length: _compile(length, body, sampled=sampled).with_masks()
+        )
+    with pytest.raises(ArchError, match="padding stands where it begins"):
+        _compile(8, turns + "h[0] |> dense", sampled=sampled).with_masks()
 
 
 def _finite_agrees(net: Compilation, short: Callable[[int], Compilation]) -> None:
