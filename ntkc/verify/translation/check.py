@@ -33,7 +33,7 @@ from ntkc.verify.translation.lemmas import lemmas
 from ntkc.verify.translation.loops import Loops
 from ntkc.verify.translation.point import parameters, sample
 from ntkc.verify.translation.recursion import Evaluation
-from ntkc.verify.translation.trace import jaxpr_of, opened
+from ntkc.verify.translation.trace import MOMENT, jaxpr_of, opened
 
 SECONDS = 16.0
 SIZES = (3, 4, 5, 6, 8, 12, 16)
@@ -171,7 +171,7 @@ class Proof:
         )
 
     def _traced(self) -> tuple[ClosedJaxpr, Any]:
-        names = [f"{d}{kind}" for d in self.duals.duals for kind in ("", "_gap", "_angle")]
+        names = [f"{d}{kind}" for d in self.duals.duals for kind in ("", "_gap", "_angle")] + [MOMENT]
         space = opened(self.compilation.module(), names)
         between, alone = space["EVALUATE"]()
         kinds = self.kinds

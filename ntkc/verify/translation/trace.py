@@ -35,8 +35,14 @@ def _batched(arguments: Any, axes: Any, *, function: str) -> Any:
 batching.primitive_batchers[CALL] = _batched
 
 
+MOMENT = "_erf_moment"
+"""Its first argument is a number of Python, and becomes a part of the name."""
+
+
 def _kept(name: str) -> Callable[..., Any]:
     """A function that leaves a call in the jaxpr."""
+    if name == MOMENT:
+        return lambda bells, *entries: _kept(f"{MOMENT} {bells}")(*entries)
 
     def call(*arguments: Any, **named: Any) -> Any:
         every = [v for v in (*arguments, *named.values()) if v is not None]
