@@ -1,7 +1,7 @@
 """Moments of values that are normalized over the batch: of what they are, whole tables, and nothing else."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
 from math import prod
@@ -24,16 +24,16 @@ APART = mp.mpf("1e-3")
 """By how much numbers differ that belong to different tables."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Batches:
-    """`NAME`, `NAME_tangent` and `NAME_alone` of each normalization. Each entry of what they give is an atom; the same tables give
-    the same ones. Its number is made up, like that of a symbol, but the numbers of a table are those of covariances."""
+    """`NAME`, `NAME_tangent` and `NAME_alone` of each normalization. Each entry of what they give is an atom; the same tables
+    give the same ones. Its number is made up, like that of a symbol, but the numbers of a table are those of covariances."""
 
     field: Field
     laws: Mapping[str, Normalization]
     parameters: Mapping[str, Sequence[Value]]
     """That each law reads."""
-    _known: dict[object, list[tuple[list[Value], Array]]] = field(default_factory=dict)
+    _known: dict[object, list[tuple[list[Value], Array]]] = dataclasses.field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -76,7 +76,11 @@ class Batches:
         found = np.empty((len(numbers), len(numbers[0])), dtype=object)
         for i, j in np.ndindex(*found.shape):
             known = symmetric and j < i
-            found[i, j] = found[j, i] if known else self.field.atom(Atom(f"{name}[{i}, {j}]", numbers[i][j], squares and symmetric and i == j))
+            found[i, j] = (
+                found[j, i]
+                if known
+                else self.field.atom(Atom(f"{name}[{i}, {j}]", numbers[i][j], squares and symmetric and i == j))
+            )
         return found
 
 

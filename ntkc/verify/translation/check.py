@@ -154,13 +154,19 @@ class Proof:
         ]
         equal = all(field.equal(u, v, label) for u, v in pairs)
         met = [i for i, _, _ in self.evaluation.names if i in field.seen]
-        where = "" if self.same else f"; {GENERAL}: {field.branches} comparisons as at the point"
-        detail = f"{len(met)} of {len(self.evaluation.names)} values of equations met in the code{where}{self._turns()}"
+        met_of = f"{len(met)} of {len(self.evaluation.names)} values of equations met in the code"
+        detail = f"{met_of}{self._general()}{self._turns()}"
         if not equal:
             return Claim(label, "FAILED", f"{self._first_missing()}; {detail}")
         if field.guesses:
             return Claim(label, "checked", f"to 38 digits at one point, {len(field.guesses)} equalities unproven; {detail}")
         return Claim(label, "proven", detail)
+
+    def _general(self) -> str:
+        """For which samples, and what of them has a name alone."""
+        sizes = [len(x[0]) for x in self.samples] if self.batches.laws else []
+        integrals = f"; batches of {' and '.join(map(str, sizes[: 2 - self.same]))}, integrals over them by name" if sizes else ""
+        return integrals if self.same else f"; {GENERAL}: {self.field.branches} comparisons as at the point{integrals}"
 
     def _turns(self) -> str:
         """How loops were read."""

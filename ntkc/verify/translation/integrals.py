@@ -92,8 +92,8 @@ def _covariance(root: Array) -> Array:
 
 
 def _by_definition(root: Array, bells: int) -> float:
-    """E of the product over v = R z, z ~ N(0, 1): the trapezoidal rule, whose error falls like exp(-2 (pi/h)^2 / (1 + 2 r)), with r
-    the largest eigenvalue of the covariance (Trefethen and Weideman 2014)."""
+    """E of the product over v = R z, z ~ N(0, 1): the trapezoidal rule, whose error falls like exp(-2 (pi/h)^2 / (1 + 2 r)) for
+    a covariance whose largest eigenvalue is r (Trefethen and Weideman 2014)."""
     z = np.arange(-REACH, REACH + STEP / 2, STEP)
     weights = STEP * np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
     axes = np.meshgrid(*[z] * root.shape[1], indexing="ij", sparse=True)

@@ -69,7 +69,9 @@ class Interpreter:
             function = params["function"]
             return [everywhere(lambda *v: self.field.settled(self.calls(function, v)), *inputs)]
         if name == "ntkc_table" and self.tables is not None:
-            return [self.tables(params["function"], inputs, params["same"], params["count"]).reshape(equation.outvars[0].aval.shape)]
+            return [
+                self.tables(params["function"], inputs, params["same"], params["count"]).reshape(equation.outvars[0].aval.shape)
+            ]
         if name in NESTED:
             inner = params.get("jaxpr") or params.get("call_jaxpr")
             closed = inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())

@@ -13,6 +13,7 @@ from ntkc.backends import matrices
 from ntkc.backends.exact import by_samples, stem_of
 from ntkc.ir.geometry import Given, Window
 from ntkc.ir.layer import MixingMatrix
+from ntkc.ir.normalization import Normalization
 from ntkc.ir.recursion import SAME, Equation, LoopStep, Recursion, State, Step, at_second, given_symbol, map_name, of_self
 from ntkc.ir.sinusoids import Sinusoids
 from ntkc.verify.translation import functions as fn
@@ -262,14 +263,16 @@ class Reader:
         found = self.own.maps[stem_of(name)]
         if isinstance(found.geometry, Sinusoids):
             raise Unread("sinusoids over infinitely many channels")
+        geometry = found.geometry
+        assert not isinstance(geometry, Normalization)
         grid = matrices.known(found, self.own.shapes)
-        window = isinstance(found.geometry, Window)
+        window = isinstance(geometry, Window)
         both = window or not name.endswith(("_left", "_right"))
         sides = [k for k in range(x.ndim) if both or x.ndim == 1 or k == int(name.endswith("_right"))]
         counts = self.memory[SAMPLES][: self.axes]
         x = np.broadcast_to(x, [prod(grid) * counts[k] if k in sides else m for k, m in enumerate(x.shape)])
         settle: Callable[[Value], Value] = self.own.field.settled
-        return by_samples(x, counts, lambda v: applied(found.geometry, grid, v, sides, self.own.field.zero, settle))
+        return by_samples(x, counts, lambda v: applied(geometry, grid, v, sides, self.own.field.zero, settle))
 
     def _mixed(self, geometry: MixingMatrix | Given, stem: str, name: str, call: AppliedUndef) -> Array:
         if name == stem:
