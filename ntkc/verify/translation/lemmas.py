@@ -21,10 +21,12 @@ from ntkc.verify.translation import functions as fn
 from ntkc.verify.translation.claim import Claim
 from ntkc.verify.translation.expression import value_of
 from ntkc.verify.translation.field import Field, Unread, Value
+from ntkc.verify.translation.integrals import erf_moments
 from ntkc.verify.translation.jaxpr import Interpreter
 from ntkc.verify.translation.monomials import Atom
+from ntkc.verify.translation.normalized import integrals
 from ntkc.verify.translation.sums import stood_in, summed
-from ntkc.verify.translation.trace import jaxpr_of, opened
+from ntkc.verify.translation.trace import MOMENT, jaxpr_of, opened
 
 LIMITS = {"float64": 5e-15, "float32": 1e-6}
 MANY = 1000
@@ -53,6 +55,9 @@ def lemmas(compilation: Compilation) -> Iterator[Claim]:
                     yield stood_in(label, dual, instead, getattr(compilation.module(), dual.name))
             except Unread as found:
                 yield Claim(label, "NOT CHECKED", str(found))
+    if MOMENT in space:
+        yield from erf_moments(compilation.recursion, getattr(compilation.module(), MOMENT), space[MOMENT], _calls)
+    yield from integrals(compilation)
     if "_ATAN_64" in space:
         bounds = [float(curves.atan_error(space[name]).b) for name in ("_ATAN_64", "_ATAN_32")]
         yield _bounded("emitted _atan2: the polynomial of its angle", bounds, 4.0)
