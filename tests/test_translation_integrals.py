@@ -101,9 +101,10 @@ DEEP = """arch a {
     output h |> batch_norm |> relu |> dense
 }"""
 MEANS = """arch a {
+    param s = 0.3 in [0, 1]
     input x: vector(3)
     u = x |> dense |> batch_norm |> relu
-    v = x |> dense |> batch_norm |> abs
+    v = x |> dense |> batch_norm |> leaky_relu(s)
     output dense(relu(dense(u + v)))
 }"""
 STEPS = """arch a {

@@ -67,20 +67,18 @@ class Batches:
         for given, value in zip(self.parameters[name.removesuffix(_kind(name))], inputs[count:], strict=True):
             if not self.field.equal(value.flat[0], given, f"a parameter of {name}"):
                 raise Wrong(f"{name} is called with another hyperparameter")
-        shapes = [t.shape[: t.ndim // 2] for t in inputs[count - 2 : count]]
-        own = [t.reshape(prod(shape), -1) for shape, t in zip(shapes, inputs[count - 2 :], strict=False)]
-        wide = [np.broadcast_to(t, shapes[0] + shapes[-1]).reshape(len(own[0]), -1) for t in inputs[: count - 2]]
+        start = max(count - 2, 0)
+        shapes = [t.shape[: t.ndim // 2] for t in inputs[start:count]]
+        own = [t.reshape(prod(shape), -1) for shape, t in zip(shapes, inputs[start:count], strict=True)]
+        wide = [np.broadcast_to(t, shapes[0] + shapes[-1]).reshape(len(own[0]), -1) for t in inputs[:start]]
         return self(name, [*wide, *own], same)
 
     def _atoms(self, name: str, numbers: list[list[Any]], symmetric: bool, squares: bool) -> Array:
         found = np.empty((len(numbers), len(numbers[0])), dtype=object)
         for i, j in np.ndindex(*found.shape):
-            known = symmetric and j < i
-            found[i, j] = (
-                found[j, i]
-                if known
-                else self.field.atom(Atom(f"{name}[{i}, {j}]", numbers[i][j], squares and symmetric and i == j))
-            )
+            positive = squares and symmetric and i == j
+            known = found[j, i] if symmetric and j < i else None
+            found[i, j] = known or self.field.atom(Atom(f"{name}[{i}, {j}]", numbers[i][j], positive))
         return found
 
 
