@@ -43,7 +43,7 @@ class Batches:
         """`tables` are the tangents if it takes them, the covariances between both batches, and those less means within each; of
         one batch those between are those within."""
         kind, tables = _kind(name), [everywhere(self.field.settled, t) for t in tables]
-        law, own = self.laws[name.removesuffix(kind)], tables[-2:]
+        law, own = self.laws[name.removesuffix(kind)], [*tables, *tables][-2:] if kind == ALONE else tables[-2:]
         shape = len(own[0]), len(own[-1])
         wide = [np.broadcast_to(t, shape) for t in tables[:-2]]
         read = [*(wide[:-1] if same else wide), *own]
@@ -67,20 +67,18 @@ class Batches:
         for given, value in zip(self.parameters[name.removesuffix(_kind(name))], inputs[count:], strict=True):
             if not self.field.equal(value.flat[0], given, f"a parameter of {name}"):
                 raise Wrong(f"{name} is called with another hyperparameter")
-        shapes = [t.shape[: t.ndim // 2] for t in inputs[count - 2 : count]]
-        own = [t.reshape(prod(shape), -1) for shape, t in zip(shapes, inputs[count - 2 :], strict=False)]
-        wide = [np.broadcast_to(t, shapes[0] + shapes[-1]).reshape(len(own[0]), -1) for t in inputs[: count - 2]]
+        start = max(count - 2, 0)
+        shapes = [t.shape[: t.ndim // 2] for t in inputs[start:count]]
+        own = [t.reshape(prod(shape), -1) for shape, t in zip(shapes, inputs[start:count], strict=True)]
+        wide = [np.broadcast_to(t, shapes[0] + shapes[-1]).reshape(len(own[0]), -1) for t in inputs[:start]]
         return self(name, [*wide, *own], same)
 
     def _atoms(self, name: str, numbers: list[list[Any]], symmetric: bool, squares: bool) -> Array:
         found = np.empty((len(numbers), len(numbers[0])), dtype=object)
         for i, j in np.ndindex(*found.shape):
-            known = symmetric and j < i
-            found[i, j] = (
-                found[j, i]
-                if known
-                else self.field.atom(Atom(f"{name}[{i}, {j}]", numbers[i][j], squares and symmetric and i == j))
-            )
+            positive = squares and symmetric and i == j
+            known = found[j, i] if symmetric and j < i else None
+            found[i, j] = known or self.field.atom(Atom(f"{name}[{i}, {j}]", numbers[i][j], positive))
         return found
 
 
@@ -93,7 +91,8 @@ def _symmetric(table: Array) -> bool:
 
 
 def _numbers(name: str, kind: str, wide: list[Array], own: Sequence[Array], same: bool) -> list[list[Any]]:
-    """r/2 + r^2/4 + 1/5 of the correlation r, which are positive semidefinite with it; a little more or less by all entries."""
+    """r/2 + r^2/4 + 1/5 of correlations r and a product of both deviations, which are positive semidefinite with the covariances;
+    a little more or less by all entries."""
     first, second = (_read(t) for t in own)
     cross = first if same else _centred(_read(wide[-1]))
     unit = mp.sqrt(_trace(first) * _trace(second))
@@ -102,11 +101,22 @@ def _numbers(name: str, kind: str, wide: list[Array], own: Sequence[Array], same
     weights = [mp.mpf(int(k)) / 10**6 for k in source.integers(-(10**6), 10**6, len(every))]
     factor = 1 + APART * mp.fdot(weights, every) / mp.fsum(map(abs, every)) + APART * weights[0]
     r = [[c / unit for c in row] for row in cross]
-    table = [[factor * (c / 2 + c * c / 4 + mp.mpf(1) / 5) for c in row] for row in r]
+    sizes = [[mp.sqrt(abs(t[i][i]) / _trace(t)) / 3 for i in range(len(t))] for t in (first, second)]
+    both = [[u * v for v in sizes[1]] for u in sizes[0]]
+    table = [
+        [factor * (c / 2 + c * c / 4 + mp.mpf(1) / 5 + s) for c, s in zip(*rows, strict=True)]
+        for rows in zip(r, both, strict=True)
+    ]
+    if kind == ALONE:  # below the root of the second moment, each by a share of its own
+        shares = (1 + APART * k for k in weights)
+        return [[mp.sqrt(s) * share / 3 for s in row] for row, share in zip(table, shares, strict=False)]
     if kind != TANGENT:
         return table
     moved = _centred(_read(wide[0]))
-    return [[s * (t / unit + c / 7) for s, t, c in zip(*rows, strict=True)] for rows in zip(table, moved, r, strict=True)]
+    return [
+        [s * (t / unit + c / 7 + mp.mpf(1) / 9) for s, t, c in zip(*rows, strict=True)]
+        for rows in zip(table, moved, r, strict=True)
+    ]
 
 
 def _read(table: Array) -> list[list[Any]]:

@@ -196,6 +196,12 @@ class Reader:
         symbols = sorted(inner.free_symbols, key=str)
         arrays = [self._applied(calls[s]) if s in calls else self._read(s) for s in symbols]
         field, duals = self.own.field, self.own.duals
+        if SAME in symbols and self.axes == 2:  # where the positions agree
+            at, start = symbols.index(SAME), [prod(self.own.shapes[0]) * n for n in self.memory[SAMPLES]]
+            shape = np.broadcast_shapes(*(np.shape(a) for a in arrays))
+            rows, columns = shape if prod(shape) > 1 else start
+            places = np.eye(rows, columns, dtype=int)
+            arrays[at] = everywhere(lambda i: self.memory[SAME] if i else field.zero, places)
 
         def one(*entries: Value) -> Value:
             return value_of(field, inner, dict(zip(symbols, entries, strict=True)), duals)
@@ -215,10 +221,6 @@ class Reader:
 
     def _read(self, symbol: sp.Basic) -> Array:
         array = self.memory[symbol]
-        if symbol == SAME and self.axes == 2:
-            rows, columns = (prod(self.own.shapes[0]) * n for n in self.memory[SAMPLES])
-            places = np.eye(rows, columns, dtype=int)
-            return everywhere(lambda i, s: s if i else self.own.field.zero, places, np.asarray(array, dtype=object))
         if self.axes == 2 and np.ndim(array) == 1:
             return array[None, :] if str(symbol).endswith("_2") else array[:, None]
         return array
