@@ -21,7 +21,7 @@ from ntkc.ir.network import Network
 from ntkc.ir.program import Program
 from ntkc.ir.recursion import Recursion
 from ntkc.ir.syntax import File
-from ntkc.passes.derive import LONGEST_UNROLLED, Entangled, derive
+from ntkc.passes.derive import LONGEST_UNROLLED, Entangled, check_turns, derive
 from ntkc.passes.lower import lower
 from ntkc.passes.parse import parse
 from ntkc.passes.read import read
@@ -104,7 +104,10 @@ class Compilation:
 
     def sampled(self, x1: Any, x2: Any = None, **options: Any) -> Sampled:
         """The same by Monte Carlo over `samples=4096` slices of the infinitely wide network, with standard errors; `seed=0`."""
-        return sampled(self.network, x1, x2, **options)
+        network = self.network
+        if options.get("mask") is not None:
+            network = _masked(self.source, network.name, tuple(self.overrides.items()), True).network
+        return sampled(network, x1, x2, **options)
 
     def nngp(self, x1: Any, x2: Any = None, **options: Any) -> Any:
         """The NNGP kernel, (n1, n2)."""
@@ -116,7 +119,7 @@ class Compilation:
 
     def diagonal(self, x: Any, **options: Any) -> Any:
         """Both kernels of each row with itself, (n,)."""
-        return diagonal(self.network, x, **options) if self.derived is None else self._taking(options).diagonal(x, **options)
+        return diagonal(self.sampled(x, **options)) if self.derived is None else self._taking(options).diagonal(x, **options)
 
 
 def compile_source(
@@ -166,6 +169,7 @@ def _derived(
         try:
             network = resolve(syntax, name, overrides, masked=masked, sampled=sampled, unrolled=unrolled)  # File -> Network
             if network.sampled is not None:
+                check_turns(network)
                 return network, None
             return network, derive(network)  # Network -> Recursion
         except Entangled as error:

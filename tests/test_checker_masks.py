@@ -13,6 +13,7 @@ from ntkc.backends import stated
 from ntkc.checker.check import prove
 from ntkc.deriving.masks import Masks
 from ntkc.deriving.positions import Positions
+from ntkc.ir.padding import Padding
 from ntkc.ir.recursion import flat_mean
 from ntkc.pipeline import Compilation
 from ntkc.source import Source
@@ -29,7 +30,7 @@ NETWORKS = {
     "first state": RNN + "hs = scan u in x, h = x[0] |> dense { h = erf(W(h) + U(u)) }\noutput hs |> last |> dense",
     "loop": "h = dense(x)\nrepeat 3 { h = h + (h |> conv(3) |> relu |> conv(3)) }\noutput h |> erf |> global_avg_pool |> dense",
     "norm": "output x |> conv(3, b_std=0.3) |> relu |> layer_norm(axis=(channel, time)) |> conv(2) |> global_avg_pool |> dense",
-    "flat": "output x |> conv(3, b_std=0.3) |> relu |> flatten |> rms_norm |> dense |> relu |> dense",
+    "flat": "output x |> conv(3, b_std=0.3) |> relu |> flatten |> rms_norm",
     "open": "output x |> conv(3, b_std=0.3) |> relu |> dense",
 }
 
@@ -63,7 +64,7 @@ RULES: dict[str, tuple[str, type, str, Callable[..., Any]]] = {
     "the last of the padded sequence": ("last", Positions, "_ends", lambda *_: False),
     "a state before the first step": ("leaky", Masks, "masked_end", lambda _, moment, *__: moment),
     "statistics over all positions": ("norm", Masks, "mean_of_present", lambda _, moment, *__: flat_mean(moment)),
-    "a fan-in of absent positions": ("flat", Masks, "masked", lambda _, moment, *__: moment),
+    "statistics of a flattened value": ("flat", Masks, "mean_of_present", lambda _, moment, *__: flat_mean(moment)),
     "an output averaged over all positions": ("open", Masks, "averaged", lambda _, moment, *__: flat_mean(moment)),
 }
 
@@ -73,6 +74,14 @@ def test_a_wrong_rule_fails(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, place, method, wrong = RULES[case]
     monkeypatch.setattr(place, method, wrong)
     assert "FAILED" in {f.status for f in prove(certified(_compile(NETWORKS[name])))}
+
+
+def test_a_fan_in_of_absent_positions_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compiler refuses it; where it did not, the checker does."""
+    body = "output x |> conv(3, b_std=0.3) |> relu |> flatten |> dense |> relu |> dense"
+    monkeypatch.setattr(Padding, "_refuse", lambda *_: None)
+    findings = prove(certified(_compile(body)))
+    assert any("depends on the padded length" in f.detail for f in findings if f.status == "FAILED")
 
 
 def test_another_reading_of_what_a_window_leaves_fails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,6 +120,6 @@ def test_a_turn_that_moves_the_mask(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(net.ntk(x, mask=mask), net.ntk(x + ~mask[..., None] * 10, mask=mask))
     with pytest.raises(ArchError, match="a turn leaves other positions present than stood there before it"):
         _compile(TURNED.format(30))
-    monkeypatch.setattr(Masks, "_masked_by", lambda *_: frozenset())
+    monkeypatch.setattr("ntkc.passes.derive.check_turns", lambda _: None)
     data = certified(_compile(TURNED.format(3)))
     assert any("present elsewhere than it was" in f.detail for f in prove(data) if f.status == "FAILED")

@@ -33,10 +33,8 @@ NETWORKS = {
     "first state": RNN + "hs = scan u in x, h = x[0] |> dense { h = erf(W(h) + U(u)) }\noutput hs |> last |> dense",
     "norm": "output x |> conv(3, b_std=0.3) |> relu |> layer_norm(axis=(channel, time)) |> conv(2) |> global_avg_pool |> dense",
 }
-FLAT = {  # the number of positions is the fan-in of `dense`, which padding changes
-    "gaps": "output x |> conv(3, b_std=0.3) |> erf |> avg_pool(3, stride=2, padding=same) |> flatten |> dense",
-    "flat norm": "output x |> conv(3, b_std=0.3) |> relu |> flatten |> rms_norm |> dense |> relu |> dense",
-}
+GAPS = {"gaps": "output x |> conv(3, b_std=0.3) |> erf |> avg_pool(3, stride=2, padding=same) |> global_avg_pool |> dense"}
+FLAT = {"flat norm": "output x |> conv(3, b_std=0.3) |> relu |> flatten |> rms_norm"}
 FALSE_ALARM = 12.0
 """Standard errors of 8 replicates: Student's t with 7 degrees of freedom, below 1e-5 for each entry."""
 X = np.random.default_rng(0).normal(size=(3, 8, 2))
@@ -48,18 +46,20 @@ def _some_slow(names: list[str]) -> list[Any]:
     return [pytest.param(name, marks=pytest.mark.slow if k % 6 and name != "gaps" else ()) for k, name in enumerate(names)]
 
 
-def _compile(length: int, body: str) -> Compilation:
-    return compile_source(Source("net.arch", f"arch net {{\ninput x: sequence({length}, 2)\n{body}\n}}\n"))
+def _compile(length: int, body: str, *, sampled: bool = False) -> Compilation:
+    source = Source("net.arch", f"arch net {{\ninput x: sequence({length}, 2)\n{body}\n}}\n")
+    return compile_source(source, sampled=sampled)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [*NETWORKS, *FLAT])
 def test_padding_does_not_show(name: str) -> None:
-    net = _compile(8, NETWORKS[name])
+    body = {**NETWORKS, **FLAT}[name]
+    net = _compile(8, body)
     found, padded = net.kernel(X, mask=MASK), X + ~MASK[..., None] * 1e3
     np.testing.assert_array_equal(found.ntk, net.kernel(padded, mask=MASK).ntk)
     np.testing.assert_allclose(net.kernel(X, mask=MASK | True).ntk, net.ntk(X), rtol=1e-12)
     for i, length in ((1, 6), (2, 4)):
-        short = _compile(length, NETWORKS[name]).kernel(X[i : i + 1, :length])
+        short = _compile(length, body).kernel(X[i : i + 1, :length])
         np.testing.assert_allclose([found.nngp[i, i], found.ntk[i, i]], [short.nngp[0, 0], short.ntk[0, 0]], rtol=1e-12)
 
 
@@ -78,6 +78,19 @@ def test_padding_does_not_show_in_finite_networks_that_are_sampled() -> None:
         )
 
 
+@pytest.mark.parametrize("sampled", [False, True])
+def test_a_repeat_whose_turns_walk_backwards(sampled: bool) -> None:
+    """It is written out, so the weights have names by turn in the short network, too."""
+    turns = "h = dense(x)\nrepeat 3 { h = h |> reverse |> conv(2) |> relu |> dense }\noutput "
+    with jax.enable_x64(True):
+        body = turns + "h |> relu |> last |> dense"
+        _finite_agrees(
+            _compile(8, body, sampled=sampled).with_masks(), lambda length: _compile(length, body, sampled=sampled).with_masks()
+        )
+    with pytest.raises(ArchError, match="padding stands where it begins"):
+        _compile(8, turns + "h[0] |> dense", sampled=sampled).with_masks()
+
+
 def _finite_agrees(net: Compilation, short: Callable[[int], Compilation]) -> None:
     """The same weights give the same values."""
     module = net.module()
@@ -89,10 +102,10 @@ def _finite_agrees(net: Compilation, short: Callable[[int], Compilation]) -> Non
         np.testing.assert_allclose(found[i], alone[0], rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", _some_slow([*NETWORKS, *FLAT]))
+@pytest.mark.parametrize("name", _some_slow([*NETWORKS, *GAPS]))
 def test_finite_networks_converge(name: str) -> None:
     mask = MASK if name != "gaps" else np.random.default_rng(1).integers(2, size=(3, 8)).astype(bool)
-    net = _compile(8, {**NETWORKS, **FLAT}[name])
+    net = _compile(8, {**NETWORKS, **GAPS}[name])
     found, module, x = net.kernel(X.astype("float32"), mask=mask), net.with_masks().module(), jnp.asarray(X, "float32")
     xs = module._inputs("x", x, {"mask": mask})
 
@@ -106,9 +119,9 @@ def test_finite_networks_converge(name: str) -> None:
     assert np.sqrt(np.mean((gap / (samples.std(0) / np.sqrt(48))) ** 2)) < 2.2
 
 
-@pytest.mark.parametrize("name", _some_slow([*NETWORKS, *FLAT]))
+@pytest.mark.parametrize("name", _some_slow([*NETWORKS, *GAPS]))
 def test_the_sampled_limit_agrees(name: str) -> None:
-    net = _compile(8, {**NETWORKS, **FLAT}[name])
+    net = _compile(8, {**NETWORKS, **GAPS}[name])
     mask = np.random.default_rng(1).integers(2, size=(3, 8)).astype(bool) if name == "gaps" else MASK
     exact, found = net.kernel(X, mask=mask), net.sampled(X + ~mask[..., None] * 1e3, samples=16384, mask=mask)
     for kind in ("nngp", "ntk"):
@@ -179,4 +192,4 @@ def test_the_sampled_limit_refuses_what_has_no_meaning() -> None:
 
 def test_what_has_no_meaning_with_a_mask_is_refused() -> None:
     with pytest.raises(ArchError, match="a mask has no meaning after `resize`"):
-        _compile(8, "output x |> conv(3) |> resize(4) |> relu |> flatten |> dense").kernel(X, mask=MASK)
+        _compile(8, "output x |> conv(3) |> resize(4) |> relu |> global_avg_pool |> dense").kernel(X, mask=MASK)

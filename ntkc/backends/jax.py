@@ -17,6 +17,7 @@ from ntkc.backends.printer import text
 from ntkc.backends.tidy import rows, tidy
 from ntkc.gaussian.bounds import VARIANCES
 from ntkc.gaussian.hermite import NODES
+from ntkc.gaussian.near import near
 from ntkc.gaussian.series import Series
 from ntkc.gaussian.terms import Z
 from ntkc.ir.layer import MixingMatrix
@@ -105,7 +106,7 @@ def _constants(program: Program) -> Iterator[str]:
         yield f"NORMALIZED = {tuple(grids)!r}  # the positions of the values that are normalized"
     refusals = [o.refusal for o in program.outputs if o.ntk is None]
     yield f"NO_NTK = {(refusals[0] if refusals else '')!r}"
-    if any(isinstance(d.value, Series) for d in program.definitions):
+    if any(isinstance(d.value, Series) or d.small for d in program.definitions):
         x, w = np.polynomial.legendre.leggauss(NODES)
         yield from ("# Gauss-Legendre nodes and weights", "# fmt: off", "_LEGENDRE = (")
         yield from (rows(tuple(x.tolist())), rows(tuple(w.tolist())), ")", "# fmt: on")
@@ -155,13 +156,27 @@ def _definitions(program: Program) -> Iterator[str]:
         yield f"\n\ndef {definition.name}({arguments}{extra}):"
         yield f'    """{definition.describes}."""'
         if isinstance(definition.value, Series):
-            s = definition.value
-            kinks = f"({''.join(text(k) + ', ' for k in s.kinks)})"
-            f, g = (f"lambda z: {text(h.subs(Z, sp.Symbol('z', real=True)))} + 0 * z" for h in (s.f, s.g))
-            parts = "" if s.split is None else f", ({', '.join(f'({p.rate}, {p.powers})' for p in s.split)})"
-            yield f"    return _series({f}, {g}, c, a, b, {s.terms}, {kinks}{parts})"
-        else:
+            yield f"    return {_series(definition.value)}"
+        elif definition.small is None:
             yield f"    return {text(definition.value)}"
+        else:  # the closed form cancels where a variance is small
+            yield f"    closed = {text(definition.value)}"
+            yield f"    return _near_zero(closed, lambda: {_series(definition.small.series)}, a, b, {definition.small.limit})"
+
+
+def _series(s: Series) -> str:
+    kinks = f"({''.join(text(k) + ', ' for k in s.kinks)})"
+    parts = "" if s.split is None else f", ({', '.join(f'({p.rate}, {p.powers})' for p in s.split)})"
+    return f"_series({_lambda(s.f)}, {_lambda(s.g)}, c, a, b, {s.terms}, {kinks}{parts})"
+
+
+def _lambda(function: sp.Expr) -> str:
+    """With the digits that the formula loses near 0."""
+    value, polynomial = f"{text(function.subs(Z, sp.Symbol('z', real=True)))} + 0 * z", near(function)
+    if polynomial is None:
+        return f"lambda z: {value}"
+    sides = ", ".join(dict.fromkeys(map(repr, (polynomial.above, polynomial.below))))
+    return f"lambda z: _near(z, {value}, {polynomial.radius}, {sides})"
 
 
 def _curve(definition: Definition, curve: Curve) -> Iterator[str]:

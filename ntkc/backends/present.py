@@ -46,7 +46,7 @@ class Present:
             case CombineNode(row=row) if row is not None:
                 return self.of(row)
         masks = list(dict.fromkeys(m for h in self.network.operands(index) if (m := self.of(h))))
-        if not masks or (isinstance(node, WeightedNode) and self.network.flat[node.operand]) or not self.network.grids[index]:
+        if not masks or not self.network.grids[index]:
             return ""
         return f"m{index}" if len(masks) > 1 or self._changed(index) is not None else masks[0]
 
@@ -80,8 +80,6 @@ class Present:
         if not mask:
             return f"v{operand}"
         if isinstance(node, WeightedNode):
-            if self.network.flat[operand]:
-                return f"v{operand} * jnp.repeat({mask}, v{operand}.shape[-1] // {mask}.shape[1], 1)"
             return f"v{operand} * {mask}[..., None]" if node.layer.geometry(self.network.grids[operand]) else f"v{operand}"
         selects = isinstance(node, PositionalNode) and isinstance(node.layer.geometry(self.network.grids[operand]), Select)
         return f"v{operand} * {mask}[..., None]" if isinstance(node, PositionalNode) and not selects else f"v{operand}"

@@ -23,7 +23,7 @@ Stated = dict[str, Any]
 def stated(recursion: Recursion) -> dict[str, Stated]:
     """By the name of a map: which positions of a sequence must be there for each one after a window, if there are masks; the
     moments of two small batches under a normalization."""
-    masked, call = any(given.rank == 1 for given in recursion.givens), _caller(recursion)
+    masked, call = any(given.rank == 1 for given in recursion.givens), caller(recursion)
     found = dict[str, Stated]()
     for m in recursion.maps:
         if masked and isinstance(m.geometry, Window | Pool) and m.rank == 1:
@@ -71,7 +71,7 @@ def _symbols(law: Normalization) -> set[sp.Symbol]:
     return set[sp.Symbol]().union(*(e.free_symbols for e in (law.f, law.g, *law.eps))) - {sp.Symbol("z", real=True)}
 
 
-def _caller(recursion: Recursion) -> Callable[..., Any]:
+def caller(recursion: Recursion) -> Callable[..., Any]:
     """A dual by its name, or a formula, as a function of arrays, at the defaults of the hyperparameters."""
     given = {p.symbol: float(number_of(p.default)) for p in recursion.parameters}
     duals = {d.name: callable_of(d, given, float) for d in recursion.duals}

@@ -6,8 +6,8 @@ from math import prod
 import sympy as sp
 
 from ntkc.checker import layers
-from ntkc.checker.layers import Unknown
-from ntkc.checker.presence import Presence, flat_mean
+from ntkc.checker.layers import Contradicted, Unknown
+from ntkc.checker.presence import ENDS, Presence, flat_mean
 
 matching = sp.Function("matching")
 
@@ -81,7 +81,9 @@ class Weighted(Presence):
         if (not state.grid(h) and not state.grid(k)) or value == 0:
             return value
         if state.data["flat"][h]:
-            return flat_mean(self.masked(value, h, k, side))
+            if any(self.present(i, end) != 1 for i, end in zip((h, k), ENDS[side], strict=True)):
+                raise Contradicted(f"the fan-in of v{p} depends on the padded length")
+            return flat_mean(value)
         windows = [layers.window(state.layer(i), state.grid(j)) for i, j in ((p, h), (q, k))]
         if windows[0] != windows[1] or (windows[0] and state.grid(h) != state.grid(k)):
             raise Unknown("the same weights on two different index grids")

@@ -4,12 +4,10 @@ What reads across positions reads absent ones as 0, and means leave them out. Wh
 never read, so it needs no mask of its own.
 """
 
-from typing import TypeAlias
-
 import sympy as sp
 
-from ntkc.deriving.memory import FIRST, SECOND, Memory, Underivable, ends
-from ntkc.ir.geometry import Geometry, Given, GlobalPool, Pool, Select, Start, Window, counts_present
+from ntkc.deriving.memory import FIRST, SECOND, Memory, ends
+from ntkc.ir.geometry import Geometry, GlobalPool, Pool, Select, Start, Window, counts_present
 from ntkc.ir.intrinsics import ratio
 from ntkc.ir.network import (
     CarriedNode,
@@ -33,21 +31,6 @@ def mask_arrays(network: Network) -> tuple[GivenArray, ...]:
     return tuple(GivenArray(mask_name(node.name), node, 1) for node in inputs if network.masked and node.type.maskable)
 
 
-Moves: TypeAlias = tuple[Geometry, ...]
-
-
-def _moved(moves: Moves, geometry: Geometry | None) -> Moves:
-    """With another map, which may leave all positions in their places; backwards twice is forwards."""
-    match geometry:
-        case None | Given():
-            return moves
-        case Window(axes=(axis,)) | Pool(axes=(axis,)) if axis.stride == 1 and axis.padding != "valid" and not axis.transposed:
-            return moves
-        case Select(axes=(tuple() as chosen,)) if moves[-1:] == (geometry,) and chosen == tuple(range(len(chosen)))[::-1]:
-            return moves[:-1]
-    return (*moves, geometry)
-
-
 class Masks(Memory):
     """1 where a position of a value is present and 0 where not, at x or at x'."""
 
@@ -68,7 +51,7 @@ class Masks(Memory):
             case InputNode() as node:
                 return given_symbol(mask_name(node.name), side) if node.type.maskable else None
             case WeightedNode(layer=layer, operand=h):
-                return None if self.network.flat[h] else self._moved_mask(layer.geometry(self.network.grids[h]), h, side)
+                return self._moved_mask(layer.geometry(self.network.grids[h]), h, side)
             case PositionalNode(layer=layer, operand=h):
                 return self._moved_mask(layer.geometry(self.network.grids[h]), h, side)
             case CombineNode(row=row) if row is not None:
@@ -79,10 +62,7 @@ class Masks(Memory):
             case CarriedNode(loop=loop) | FinalNode(loop=loop) if self.network.loops[loop].scan:
                 return self.present(min(self._walked(p, loop, set())), side)
             case CarriedNode(loop=loop, slot=slot) | FinalNode(loop=loop, slot=slot):
-                place = self.network.loops[loop].slots[slot]
-                if self._masked_by(place.following) != self._masked_by(place.initial):
-                    raise Underivable(p, "a turn leaves other positions present than stood there before it", loop)
-                return self.present(place.initial, side)
+                return self.present(self.network.loops[loop].slots[slot].initial, side)
             case VectorNode(like=h):
                 return self.present(h, side)
         (h,) = self.network.operands(p)
@@ -111,20 +91,6 @@ class Masks(Memory):
         if isinstance(geometry, Select):
             return sp.Function(f"{self._map(geometry, 'select', h)}_left")(mask)
         return None if isinstance(geometry, GlobalPool | Start) else mask
-
-    def _masked_by(self, p: int) -> frozenset[tuple[int, Moves]]:
-        """The masked inputs of a value's positions, not through the states of loops, and what has moved them since."""
-        node = self.network.nodes[p]
-        if isinstance(node, InputNode):
-            return frozenset({(p, ())} if node.type.maskable else ())
-        if isinstance(node, CarriedNode | FinalNode):
-            return self._masked_by(self.network.loops[node.loop].slots[node.slot].initial)
-        operands = (*self.network.operands(p), *((node.like,) if isinstance(node, VectorNode) else ()))
-        found = frozenset[tuple[int, Moves]]().union(*(self._masked_by(h) for h in operands))
-        if isinstance(node, WeightedNode | PositionalNode):
-            geometry = node.layer.geometry(self.network.grids[node.operand])
-            return frozenset((i, _moved(moves, geometry)) for i, moves in found)
-        return found
 
     # --- what reads ----------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from ntkc.gaussian.price import Expectation, expectation
 from ntkc.gaussian.product import Factors, Monomial, expect, monomials
 from ntkc.gaussian.series import Series, series
 from ntkc.gaussian.slope import slope
+from ntkc.gaussian.small import cancels
 from ntkc.gaussian.terms import NotClosed, Z
 from ntkc.ir.network import CarriedNode, FinalNode, Law, NonlinearNode
 from ntkc.ir.recursion import Dual
@@ -97,10 +98,13 @@ class Nonlinear(Memory):
 
     def single(self, f: sp.Expr, variance: sp.Expr) -> sp.Expr:
         try:
-            return mean(f, Z).subs(A, variance)
-        except NotClosed:  # E f(u) g(u) of two factors, each of which may have an expectation with itself
-            left, right = self._splits.get(f, (sp.S.One, f))
-            return self.pair(left, right, sp.S.Zero if left == 1 else variance, variance, variance)
+            closed = mean(f, Z)
+        except NotClosed:
+            closed = None
+        if closed is not None and not cancels(closed):
+            return closed.subs(A, variance)
+        left, right = self._splits.get(f, (sp.S.One, f))  # of E f(u) g(u), each may have an expectation with itself
+        return self.pair(left, right, sp.S.Zero if left == 1 else variance, variance, variance)
 
     def pair(self, f: sp.Expr, g: sp.Expr, c: sp.Expr, a: sp.Expr, b: sp.Expr) -> sp.Expr:
         dual = self._dual(f, g)

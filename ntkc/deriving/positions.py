@@ -56,7 +56,7 @@ class Positions(Masks):
             return moment
         moment = self._spread(moment, left.operand, right.operand, side)
         if self._over_positions(left):
-            return flat_mean(self.masked(moment, left.operand, right.operand, side))
+            return flat_mean(moment)
         windows = [n.layer.geometry(self.network.grid(n.operand)) for n in (left, right)]
         if windows[0] != windows[1] or (windows[0] and grids[0] != grids[1]):
             raise Underivable(p, "the same weights are used on two different index grids")

@@ -11,9 +11,11 @@ from functools import cache
 import numpy as np
 import sympy as sp
 
-from ntkc.gaussian.hermite import NODES, Array, Unbounded, coefficients, projected, quadrature, values_of
+from ntkc.gaussian.hermite import NODES, Unbounded, coefficients, projected, quadrature
 from ntkc.gaussian.kinks import Damped, pieces
+from ntkc.gaussian.near import values_of
 from ntkc.gaussian.terms import Z
+from ntkc.gaussian.values import Array
 
 TERMS = (96, 192, 384)
 """Lengths that a series may have."""

@@ -1,17 +1,16 @@
 """Hermite coefficients f_k(a) = E f(sqrt(a) x) He_k(x) / sqrt(k!), x ~ N(0, 1), by quadrature."""
 
 import itertools
-from collections.abc import Callable
 from functools import cache
-from typing import Any, TypeAlias
 
 import numpy as np
 import sympy as sp
 
+from ntkc.gaussian.near import values_of
 from ntkc.gaussian.terms import NotClosed, Z
+from ntkc.gaussian.values import Array
 
 NODES, EDGES = 80, (-13.0, -5.0, -2.0, 0.0, 2.0, 5.0, 13.0)
-Array: TypeAlias = np.ndarray[Any, Any]
 
 
 class Unbounded(NotClosed):
@@ -41,12 +40,6 @@ def quadrature(variance: float, kinks: tuple[sp.Expr, ...] = (), nodes: int = NO
     return points, weights * np.exp(-(points**2) / 2) / np.sqrt(2 * np.pi)
 
 
-def values_of(function: sp.Expr, z: Array) -> Array:
-    """At points, finite or not."""
-    with np.errstate(all="ignore"):
-        return np.broadcast_to(_callable(function)(z), z.shape)
-
-
 def projected(weighted: Array, points: Array, terms: int) -> Array:
     """The coefficients of a function whose values were multiplied by the weights."""
     he = [np.ones_like(points), points]
@@ -58,9 +51,3 @@ def projected(weighted: Array, points: Array, terms: int) -> Array:
 @cache
 def _legendre(nodes: int) -> tuple[Array, Array]:
     return np.polynomial.legendre.leggauss(nodes)
-
-
-@cache
-def _callable(function: sp.Expr) -> Callable[[Array], Array]:
-    found: Callable[[Array], Array] = sp.lambdify(Z, function, ["scipy", "numpy"])
-    return found

@@ -12,8 +12,8 @@ import mpmath as mp
 import numpy as np
 import sympy as sp
 
-from ntkc.gaussian.hermite import Array, values_of
 from ntkc.gaussian.terms import Z
+from ntkc.gaussian.values import Array, formula_values
 
 ORDER, RATES = 8, (0.25, 0.5, 1.0)
 """N, and the values of s to choose from."""
@@ -116,7 +116,7 @@ def _sign(x: sp.Expr, side: int) -> int:
     """Of a function on one side of 0, as far as its values at some points tell."""
     if x.free_symbols - {Z}:
         raise _Elsewhere
-    values = values_of(x, side * DISTANCES)
+    values = formula_values(x, side * DISTANCES)
     if not np.isfinite(values).all() or (values.min() < 0 < values.max()):
         raise _Elsewhere
     return 1 if values.max() > 0 else -1
@@ -132,7 +132,7 @@ def _roots(argument: sp.Expr) -> list[sp.Expr]:
 def _seen(argument: sp.Expr) -> list[sp.Expr]:
     """Where a function changes its sign between the points that are looked at."""
     points = np.concatenate([-DISTANCES[::-1], DISTANCES])
-    signs = np.sign(values_of(argument, points))
+    signs = np.sign(formula_values(argument, points))
     at = sp.lambdify(Z, argument, "mpmath")
     pairs = [(points[i], points[i + 1]) for i in np.flatnonzero(signs[1:] * signs[:-1] < 0)]
     return [sp.S.Zero if x < 0 < y else sp.Float(float(mp.findroot(at, (x, y), solver="anderson"))) for x, y in pairs]

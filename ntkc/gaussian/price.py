@@ -17,6 +17,9 @@ from ntkc.gaussian.exponential import gather
 from ntkc.gaussian.moments import A, B, C, mean_of_terms
 from ntkc.gaussian.terms import NotClosed, Term, Terms, decompose, differentiate
 
+JOINED = 60
+"""Operations in powers of S that are still put over one denominator."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:
@@ -230,4 +233,17 @@ def _tidy(value: sp.Expr) -> sp.Expr:
     back = {name: atom for atom, name in names.items()}
     flat = value.xreplace(names)
     parts = sp.collect(sp.expand(flat), list(back), evaluate=False)
-    return sp.Add(*(sp.factor(k) * key for key, k in parts.items())).xreplace(back)
+    powers: dict[sp.Expr, list[tuple[sp.Rational, sp.Expr]]] = {}
+    for name in [name for name in parts if name in back and back[name] in roots]:
+        powers.setdefault(back[name].base, []).append((back[name].exp, parts.pop(name)))
+    joined = (_joined(base, terms) for base, terms in powers.items())
+    return sp.Add(*joined, *(sp.factor(k) * key for key, k in parts.items())).xreplace(back)
+
+
+def _joined(square: sp.Expr, terms: list[tuple[sp.Rational, sp.Expr]]) -> sp.Expr:
+    """Powers of S; where that is short as one fraction, whose numerator holds each order of a, b and c once: the powers cancel
+    where these are small."""
+    if len(terms) == 1 or sum(k.count_ops() for _, k in terms) > JOINED:
+        return sp.Add(*(sp.factor(k) * square**exponent for exponent, k in terms))
+    lowest = min(exponent for exponent, _ in terms)
+    return sp.factor(sp.Add(*(k * square ** (exponent - lowest) for exponent, k in terms))) * square**lowest

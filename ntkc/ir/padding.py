@@ -75,7 +75,12 @@ class Padding:
                 help = "normalize over channels or pool over windows instead, or give sequences of one length in a call"
                 self._refuse(node, f"not supported yet: `{layer.name}` under a mask", code="not-supported-yet", help=help)
                 return None
-            case WeightedNode(layer=weighted, operand=h) if not self.network.flat[h] and self._found[h]:
+            case WeightedNode(layer=weighted, operand=h) if self._found[h]:
+                if self.network.flat[h]:
+                    label = "padding changes its fan-in, which counts all positions of the padded sequence"
+                    help = "pool over the positions instead, by `global_avg_pool`, or give sequences of one length in a call"
+                    self._refuse(node, f"`{weighted.name}` of a flattened value has no meaning under a mask", label, help)
+                    return None
                 return self._moved(node, weighted.geometry(self.network.grids[h]), self._found[h])
             case PositionalNode(layer=positional, operand=h) if self._found[h]:
                 return self._moved(node, positional.geometry(self.network.grids[h]), self._found[h])

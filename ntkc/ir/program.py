@@ -9,6 +9,7 @@ from typing import TypeAlias
 import sympy as sp
 
 from ntkc.gaussian.series import Series
+from ntkc.gaussian.small import Small
 from ntkc.ir.network import InputNode, Network, Parameter
 from ntkc.ir.recursion import Data, GivenArray, Output, PositionMap
 from ntkc.source import Span
@@ -105,6 +106,8 @@ class Definition:
     arguments: tuple[sp.Symbol, ...]
     value: sp.Expr | Series | Curve
     describes: str
+    small: Small | None = None
+    """What stands in for a closed form that cancels where variances are small."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from ntkc.deriving.masks import mask_arrays
 from ntkc.deriving.memory import CROSS, FIRST, SECOND, Underivable
 from ntkc.deriving.rules import Rules
 from ntkc.deriving.tables import with_tables
+from ntkc.deriving.turns import restless
 from ntkc.diagnostics import ArchError, Diagnostic
 from ntkc.gaussian.hermite import Unbounded
 from ntkc.gaussian.slope import Discontinuous
@@ -34,7 +35,19 @@ class Entangled(ArchError):
         super().__init__([finding])
 
 
+def check_turns(network: Network) -> None:
+    """Under masks a loop's body is one for all turns only where each leaves the masks as they were."""
+    if network.masked and (loop := restless(network)) is not None:
+        message, label = (
+            "a mask has no meaning in this `repeat`",
+            "a turn leaves other positions present than stood there before it",
+        )
+        help = f"one of at most {LONGEST_UNROLLED} turns would be written out turn by turn"
+        raise Entangled(Diagnostic("no-mask", message, loop.span, label, help), loop)
+
+
 def derive(network: Network) -> Recursion:
+    check_turns(network)
     network = fuse(network)
     inputs = tuple(node for node in network.nodes if isinstance(node, InputNode))
     try:

@@ -7,6 +7,7 @@ from sympy.core.function import AppliedUndef
 
 from ntkc.gaussian.moments import A, B, C
 from ntkc.gaussian.price import Expectation
+from ntkc.gaussian.small import small
 from ntkc.gaussian.terms import Z
 from ntkc.ir.intrinsics import with_intrinsics
 from ntkc.ir.network import Network
@@ -200,7 +201,7 @@ def _definitions(
 def _definition(dual: Dual) -> Definition:
     law = dual.law
     value = with_intrinsics(law.value, C, A, B) if isinstance(law, Expectation) else law
-    return Definition(dual.name, (C, A, B), value, _describe(dual))
+    return Definition(dual.name, (C, A, B), value, _describe(dual), small(law) if isinstance(law, Expectation) else None)
 
 
 def _describe(dual: Dual) -> str:

@@ -63,7 +63,7 @@ def present(index: int, network: Network, values: Mapping[int, Value]) -> Array 
     """The mask of a node's value from those of its operands; None where every position is present."""
     match network.nodes[index]:
         case WeightedNode(layer=layer, operand=h):
-            return None if network.flat[h] else _moved(layer.geometry(values[h].grid), values[h])
+            return _moved(layer.geometry(values[h].grid), values[h])
         case PositionalNode(layer=layer, operand=h):
             return _moved(layer.geometry(values[h].grid), values[h])
         case MapNode(operand=h) | MixingNode(operand=h) | VectorNode(like=h):

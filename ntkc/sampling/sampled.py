@@ -77,9 +77,9 @@ def _found(runs: list[Any], where: tuple[slice, slice], get: tuple[str, ...], dt
     return found
 
 
-def diagonal(network: Network, x: Any, **options: Any) -> Sampled:
-    """The kernels of each row with itself, (n,)."""
-    found = sampled(network, x, **options)._asdict()
+def diagonal(kernels: Sampled) -> Sampled:
+    """Those of each row with itself, (n,)."""
+    found = kernels._asdict()
     samples = found.pop("samples")
     with jax.enable_x64(True):
         return Sampled(**jax.tree.map(jnp.diagonal, found), samples=samples)

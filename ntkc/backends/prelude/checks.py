@@ -12,13 +12,20 @@ def _largest(v, of=jnp.abs):
 
 def _check_size(name, v, precision):
     """No NaN, and no numbers so large that a product of two variances overflows, some of which would be finite and wrong.
-    Networks that run on angles form no such product; elsewhere the scale of values may grow a thousandfold over the layers."""
-    largest = _largest(v)
+    Networks that run on angles form no such product; elsewhere the scale of values may grow a thousandfold over the layers.
+    No sample that is so small that its variance underflows."""
+    with jax.ensure_compile_time_eval():
+        rows = jnp.max(jnp.abs(v), tuple(range(1, v.ndim)))
+        largest, smallest = float(jnp.max(rows)), float(jnp.min(jnp.where(rows == 0, jnp.inf, rows)))
     if not largest < float("inf"):
         raise ValueError(f"{name}: contains NaN or infinite entries")
     if precision is None:
         return
     dtype = _working_type(v.dtype, precision)
+    kept = jnp.promote_types(v.dtype, jnp.float32)
+    if smallest < (least := float(jnp.finfo(kept).tiny) ** 0.5 * 1000):
+        cure = "scale it up" + ("" if kept == jnp.float64 else ", or give all in float64")
+        raise ValueError(f"{name}: a sample of size {smallest:.1e} underflows in {kept} (limit {least:.0e}); {cure}")
     limit = float(jnp.finfo(dtype).max) ** (0.5 if BY_ANGLE else 0.25) / (2 if BY_ANGLE else 1000)
     if (
         largest > limit

@@ -143,6 +143,24 @@ def _hermite(functions, variance, terms, edges):
     return found if moving else [jnp.moveaxis(jnp.matmul(v, found.T, precision="highest"), -1, 0) for v in values]
 
 
+def _near(z, value, radius, above, below=None):
+    """A formula's value, or where it cancels, a polynomial in z: for z >= 0, and for z < 0 where that is another."""
+    small = jnp.abs(z) < radius
+    x = jnp.where(small, z, 0)
+
+    def polynomial(coefficients):
+        return jnp.polyval(jnp.asarray(coefficients[::-1], x.dtype), x)
+
+    inner = polynomial(above) if below is None else jnp.where(x >= 0, polynomial(above), polynomial(below))
+    return jnp.where(small, inner, value)
+
+
+def _near_zero(closed, series, a, b, limit):
+    """A closed form, or where it cancels, because one of the variances is small, the series."""
+    small = jnp.minimum(a, b) <= limit
+    return lax.cond(jnp.any(small), lambda: jnp.where(small, series(), closed), lambda: closed)
+
+
 def _series(f, g, c, a, b, terms, edges=(), split=None):
     """E f(u) g(v) = sum over k < terms of f_k(a) g_k(b) rho^k, rho = c / sqrt(a b); by quadrature where u = v. Where p, q with
     the kinks of f, g are given, it is E p(u) q(v) and the sum of f_k g_k - p_k q_k."""

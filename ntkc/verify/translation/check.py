@@ -6,24 +6,28 @@ turn of values of which nothing is known but what every turn keeps. Scans over p
 turn by turn, all of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import prod
-from time import process_time
+from time import thread_time
 from typing import Any
 
 import jax
 import mpmath as mp
 import numpy as np
+import sympy as sp
 from jax.extend.core import ClosedJaxpr
 
+from ntkc.backends.normalizations import parameters_of
 from ntkc.diagnostics import ArchError
 from ntkc.ir.network import InputNode
+from ntkc.ir.normalization import Normalization
 from ntkc.ir.recursion import LoopStep
 from ntkc.pipeline import Compilation
 from ntkc.verify.samples import kinds
 from ntkc.verify.small import shallow, small
 from ntkc.verify.thin import thin
+from ntkc.verify.translation.batches import Batches
 from ntkc.verify.translation.claim import Claim
 from ntkc.verify.translation.duals import Duals, Wrong
 from ntkc.verify.translation.field import DIGITS, Field, Unread, Value
@@ -33,7 +37,7 @@ from ntkc.verify.translation.lemmas import lemmas
 from ntkc.verify.translation.loops import Loops
 from ntkc.verify.translation.point import parameters, sample
 from ntkc.verify.translation.recursion import Evaluation
-from ntkc.verify.translation.trace import jaxpr_of, opened
+from ntkc.verify.translation.trace import MOMENT, jaxpr_of, opened
 
 SECONDS = 16.0
 SIZES = (3, 4, 5, 6, 8, 12, 16)
@@ -44,6 +48,7 @@ LARGEST = 4
 BROKEN = (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
 MANY = 9
 """Positions; images of more are read as narrow ones."""
+WHOSE = (("between samples", "of a sample with itself"), ("between batches", "of a batch with itself"))
 GENERAL = "distinct samples in general position"
 
 
@@ -53,9 +58,6 @@ def translation(compilation: Compilation, seed: int = 0) -> list[Claim]:
         return [
             Claim("emitted code against the recursion", "NOT CHECKED", "it is sampled: there is no recursion and no such code")
         ]
-    if compilation.recursion.batches:
-        why = "it takes whole batches, and its integrals are sums over the nodes of a rule"
-        return [Claim("emitted code against the recursion", "NOT CHECKED", why)]
     compilation, size = _smaller(compilation)
     with mp.workdps(DIGITS):
         claims = list(lemmas(compilation))
@@ -99,7 +101,7 @@ def _between(compilation: Compilation, seed: int, same: bool) -> list[Claim]:
 
 def read_back(compilation: Compilation, seed: int, same: bool, *, by_induction: bool) -> list[Claim]:
     """The claims of one way to read its loops."""
-    whose = "of a sample with itself" if same else "between samples"
+    whose = WHOSE[compilation.recursion.batches][same]
     try:
         return list(Proof(compilation, seed, same, by_induction).claims(whose))
     except Unread as found:
@@ -123,12 +125,14 @@ class Proof:
         self.given = parameters(self.field, recursion.parameters, source)
         curved = frozenset(d.name for d in recursion.duals if {f"{d.name}_gap", f"{d.name}_angle"} & self.space.keys())
         self.duals = Duals(self.field, recursion.duals, self.given, curved)
+        self.batches = Batches(self.field, *_normalizations(compilation, self.given))
         x1 = sample(self.field, recursion, "x1", source)
         self.samples = (x1, x1 if same else sample(self.field, recursion, "x2", source))
-        self.deadline = self.field.deadline = process_time() + SECONDS
+        self.deadline = self.field.deadline = thread_time() + SECONDS
         self.traced = self._traced()
         chosen = written_out(recursion.steps, self.traced[0]) if by_induction else {}
-        self.evaluation = Evaluation(recursion, self.field, self.duals, self.given, self.samples, self.deadline, chosen)
+        about = (recursion, self.field, self.duals, self.given, self.samples, self.deadline, chosen, self.batches)
+        self.evaluation = Evaluation(*about)
         self.evaluation.run(recursion.steps)
         self.loops = Loops(self.field, self.evaluation.invariants)
 
@@ -139,19 +143,30 @@ class Proof:
         found = self._code()
         for (kind, name), value in wanted.items():
             label = f"emitted {kind} {name}".strip() + f" {whose}"
-            yield self._claim(label, found[kind, name], value)
+            yield self._claim(label, [v[kind][name] for v in found], value)
 
-    def _claim(self, label: str, found: Value, wanted: Value) -> Claim:
+    def _claim(self, label: str, found: list[Any], wanted: Any) -> Claim:
         field = self.field
-        equal = field.equal(found, wanted, label)
+        pairs = [
+            (u, v)
+            for table, like in zip(found, (wanted, np.diagonal(wanted)), strict=False)
+            for u, v in zip(np.ravel(table), np.ravel(like), strict=True)
+        ]
+        equal = all(field.equal(u, v, label) for u, v in pairs)
         met = [i for i, _, _ in self.evaluation.names if i in field.seen]
-        where = "" if self.same else f"; {GENERAL}: {field.branches} comparisons as at the point"
-        detail = f"{len(met)} of {len(self.evaluation.names)} values of equations met in the code{where}{self._turns()}"
+        met_of = f"{len(met)} of {len(self.evaluation.names)} values of equations met in the code"
+        detail = f"{met_of}{self._general()}{self._turns()}"
         if not equal:
             return Claim(label, "FAILED", f"{self._first_missing()}; {detail}")
         if field.guesses:
             return Claim(label, "checked", f"to 38 digits at one point, {len(field.guesses)} equalities unproven; {detail}")
         return Claim(label, "proven", detail)
+
+    def _general(self) -> str:
+        """For which samples, and what of them has a name alone."""
+        sizes = [len(x[0]) for x in self.samples] if self.batches.laws else []
+        integrals = f"; batches of {' and '.join(map(str, sizes[: 2 - self.same]))}, integrals over them by name" if sizes else ""
+        return integrals if self.same else f"; {GENERAL}: {self.field.branches} comparisons as at the point{integrals}"
 
     def _turns(self) -> str:
         """How loops were read."""
@@ -171,14 +186,17 @@ class Proof:
         )
 
     def _traced(self) -> tuple[ClosedJaxpr, Any]:
-        names = [f"{d}{kind}" for d in self.duals.duals for kind in ("", "_gap", "_angle")]
-        space = opened(self.compilation.module(), names)
+        names = [f"{d}{kind}" for d in self.duals.duals for kind in ("", "_gap", "_angle")] + [MOMENT]
+        space = opened(self.compilation.module(), names, self.batches.names)
         between, alone = space["EVALUATE"]()
-        kinds = self.kinds
+        kinds, batches = self.kinds, self.compilation.recursion.batches
 
         def run(x1: Any, x2: Any, params: Any) -> Any:
             dtype = jax.numpy.dtype("float64")
-            return alone(x1, params, kinds, dtype) if self.same else between(x1, x2, params, kinds, False, dtype, "accurate")
+            if not self.same:
+                return [between(x1, x2, params, kinds, False, dtype, "accurate")]
+            whole = [between(x1, x1, params, kinds, True, dtype, "accurate")] if batches else []
+            return [*whole, alone(x1, params, kinds, dtype)]
 
         return jaxpr_of(run, *jax.tree.map(_like, self._arguments(), is_leaf=lambda v: isinstance(v, Value)))
 
@@ -188,17 +206,30 @@ class Proof:
             {p.name: self.given[p.symbol] for p in self.compilation.recursion.parameters},
         )
 
-    def _code(self) -> dict[tuple[str, str], Value]:
+    def _code(self) -> list[dict[str, dict[str, Any]]]:
+        """By kind and name; of a batch with itself the diagonal after the whole table."""
         closed, structure = self.traced
         arguments = jax.tree.leaves(self._arguments(), is_leaf=lambda v: isinstance(v, Value))
-        interpreter = Interpreter(self.field, self.duals.emitted, self.deadline, self.loops)
-        found = jax.tree.unflatten(structure, interpreter.run(closed, [_array(v) for v in arguments]))
-        return {(kind, name): v.flat[0] for kind, named in found.items() for name, v in named.items()}
+        interpreter = Interpreter(self.field, self.duals.emitted, self.deadline, self.loops, self.batches.emitted)
+        found: list[dict[str, dict[str, Any]]] = jax.tree.unflatten(
+            structure, interpreter.run(closed, [_array(v) for v in arguments])
+        )
+        return found
 
     def _rows(self, x: list[Any]) -> tuple[Any, ...]:
         """As the code takes samples: one row; adjacencies transposed."""
         count = len([n for n in self.compilation.network.nodes if isinstance(n, InputNode)])
+        if self.compilation.recursion.batches:
+            return tuple(x)
         return tuple((v if i < count else np.transpose(v))[None] for i, v in enumerate(x))
+
+
+def _normalizations(compilation: Compilation, given: Mapping[sp.Basic, Value]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The laws of normalizations by name, and the hyperparameters that each reads."""
+    laws = {m.name: m.geometry for m in compilation.recursion.maps if isinstance(m.geometry, Normalization)}
+    named = {str(symbol): value for symbol, value in given.items()}
+    definitions = compilation.program.definitions
+    return laws, {name: [named[p] for p in parameters_of(law, definitions)] for name, law in laws.items()}
 
 
 def _like(v: Any) -> Any:

@@ -14,7 +14,9 @@ from ntkc.ir.recursion import Dual
 from ntkc.verify.translation import functions as fn
 from ntkc.verify.translation.expression import value_of
 from ntkc.verify.translation.field import Field, Unread, Value
+from ntkc.verify.translation.gates import erf_moment
 from ntkc.verify.translation.monomials import Atom
+from ntkc.verify.translation.trace import MOMENT
 
 DEGREES = range(9)
 
@@ -78,6 +80,8 @@ class Duals:
 
     def emitted(self, function: str, arguments: tuple[Value, ...]) -> Value:
         """What a function of the code means that is read by name."""
+        if function.startswith(MOMENT):
+            return erf_moment(self.field, int(function.removeprefix(MOMENT)), arguments)
         if function in self.duals:
             self._same_parameters(function, arguments[3:])
             return self(function, arguments)

@@ -10,8 +10,10 @@ import numpy as np
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from ntkc.gaussian.erfs import erf_moment
 from ntkc.ir.intrinsics import gram_root, ratio, scaled_cosh, scaled_sinh
 from ntkc.verify.translation import functions as fn
+from ntkc.verify.translation import gates
 from ntkc.verify.translation.field import Field, Unread, Value
 
 Calls = Callable[[str, tuple[Value, ...]], Value]
@@ -51,6 +53,8 @@ def _power(field: Field, e: sp.Pow, of: Callable[[sp.Expr], Value]) -> Value:
 
 def _function(field: Field, e: sp.Expr, of: Callable[[sp.Expr], Value]) -> Value:
     half = field.constant(Fraction(1, 2))
+    if isinstance(e, erf_moment):
+        return gates.erf_moment(field, int(e.args[0]), tuple(map(of, e.args[1:])))
     x, *others = map(of, e.args)
     if isinstance(e, sp.exp):
         return fn.exp(x)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import count
-from time import process_time
+from time import thread_time
 from typing import Any
 
 import mpmath as mp
@@ -35,7 +35,7 @@ class Unread(Exception):
 
 def in_time(deadline: float) -> None:
     """Gives up after so many seconds of computing; looks at the clock now and then, since that may take a system call."""
-    if next(_ASKED) % SELDOM == 0 and process_time() > deadline:
+    if next(_ASKED) % SELDOM == 0 and thread_time() > deadline:
         raise Unread("the program is too large to be read in the time allowed")
 
 

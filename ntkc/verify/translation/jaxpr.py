@@ -4,7 +4,7 @@ by turn, since their counts are numbers.
 Integers and booleans are plain arrays: whatever they decide is decided for all values near the point.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,15 +19,18 @@ from ntkc.verify.translation.moves import MOVES, moved
 from ntkc.verify.translation.turns import Turns, counted
 
 Array: TypeAlias = Any
+Tables: TypeAlias = Callable[[str, Sequence[Array], bool, int], Array]
 MOST_TURNS = 5000
 NESTED = ("pjit", "jit", "closed_call", "custom_jvp_call", "custom_vjp_call", "remat", "checkpoint")
 
 
 class Interpreter:
-    """`calls` gives the functions that the jaxpr keeps by name."""
+    """`calls` gives the functions that the jaxpr keeps by name, `tables` those of whole tables."""
 
-    def __init__(self, field: Field, calls: Calls, deadline: float, loops: Loops | None = None) -> None:
-        self.field, self.calls, self.deadline, self.loops = field, calls, deadline, loops
+    def __init__(
+        self, field: Field, calls: Calls, deadline: float, loops: Loops | None = None, tables: Tables | None = None
+    ) -> None:
+        self.field, self.calls, self.deadline, self.loops, self.tables = field, calls, deadline, loops, tables
         self._constants: dict[float, Value] = {}
 
     def run(self, closed: ClosedJaxpr, arguments: Sequence[Array]) -> list[Array]:
@@ -65,6 +68,10 @@ class Interpreter:
         if name == "ntkc_call":
             function = params["function"]
             return [everywhere(lambda *v: self.field.settled(self.calls(function, v)), *inputs)]
+        if name == "ntkc_table" and self.tables is not None:
+            return [
+                self.tables(params["function"], inputs, params["same"], params["count"]).reshape(equation.outvars[0].aval.shape)
+            ]
         if name in NESTED:
             inner = params.get("jaxpr") or params.get("call_jaxpr")
             closed = inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())

@@ -12,6 +12,7 @@ from ntkc.ir.geometry import Geometry, Given, Pool, Window
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.recursion import PositionMap
 from ntkc.verify.translation import functions as fn
+from ntkc.verify.translation.expression import everywhere
 from ntkc.verify.translation.field import Unread, Value
 
 Array: TypeAlias = Any
@@ -64,6 +65,17 @@ def matrix_of(mix: Array, x: Array, side: int, zero: Value, settle: Settle) -> A
     for index in np.ndindex(*found.shape):
         found[index] = settle(sum((k * v for k, v in zip(mix[index[0]], moved[(slice(None), *index[1:])], strict=True)), zero))
     return np.moveaxis(found, 0, side)
+
+
+def matching(table: Array, zero: Value) -> Array:
+    """A table where the positions agree, zero elsewhere."""
+    return everywhere(lambda i, v: v if i else zero, np.eye(len(table), dtype=int), table)
+
+
+def mean_of_matching(x: Array, zero: Value) -> Array:
+    """Over matching positions of a table, or over the positions of one sample."""
+    values = np.diagonal(x) if x.ndim == 2 else x
+    return np.full((1,) * x.ndim, sum(values, zero).times(Fraction(1, len(values))), dtype=object)
 
 
 def presence(found: PositionMap, mask: Array) -> Array:

@@ -24,6 +24,7 @@ MOVES = {
     "dynamic_update_slice": (0, 1),
     "select_n": None,
     "concatenate": None,
+    "stack": None,
     "scatter": (0, 2),
 }
 """Which operands hold the entries; None: all that are arrays of values."""
@@ -118,6 +119,8 @@ def _quick(equation: Any, x: list[Array]) -> Array | None:
             return np.choose(np.broadcast_to(x[0].astype(int), shape), x[1:])
         case "concatenate":
             return np.concatenate(x, params["dimension"])
+        case "stack":
+            return np.stack(x, params["axis"])
         case "pad" if all(low >= 0 and high >= 0 and not inside for low, high, inside in params["padding_config"]):
             return np.pad(x[0], [(low, high) for low, high, _ in params["padding_config"]], constant_values=x[1])
         case "rev":

@@ -1,6 +1,7 @@
 """The symbols of a proof, each with its number at a random point: coordinates of two samples, and hyperparameters."""
 
 from fractions import Fraction
+from math import prod
 from typing import Any, TypeAlias
 
 import mpmath as mp
@@ -8,6 +9,7 @@ import numpy as np
 import sympy as sp
 
 from ntkc.ir.network import Parameter
+from ntkc.ir.normalization import Normalization
 from ntkc.ir.recursion import Recursion
 from ntkc.verify.translation.field import Field, Value
 from ntkc.verify.translation.monomials import Atom
@@ -16,6 +18,8 @@ Sample: TypeAlias = list[Any]
 CHANNELS = 2
 OPEN = 3
 """Positions where the file leaves their number open."""
+VALUES, LEAST = 4, 2
+"""Of each channel of a batch that is normalized; samples."""
 
 
 def parameters(field: Field, found: tuple[Parameter, ...], source: np.random.Generator) -> dict[sp.Basic, Value]:
@@ -35,10 +39,11 @@ def parameters(field: Field, found: tuple[Parameter, ...], source: np.random.Gen
 
 
 def sample(field: Field, recursion: Recursion, name: str, source: np.random.Generator) -> Sample:
-    """Coordinates of a sample as symbols; tokens and masks are numbers."""
+    """Coordinates of a sample as symbols; tokens and masks are numbers. Of a batch of samples where the network takes them."""
     found: Sample = []
     for node in recursion.inputs:
         positions = tuple(n or OPEN for n in node.type.positions)
+        positions = (batch(recursion) + (name == "x2"), *positions) if recursion.batches else positions
         if node.type.tokens:
             found.append(source.integers(min(node.type.channels or 3, 3), size=positions))
             continue
@@ -50,6 +55,12 @@ def sample(field: Field, recursion: Recursion, name: str, source: np.random.Gene
         else:
             found.append(np.array([field.constant(int(i < n - (name == "x2"))) for i in range(n)], dtype=object))
     return found
+
+
+def batch(recursion: Recursion) -> int:
+    """Samples such that all kernels are finite: those of four values of each channel are."""
+    grids = [m.grid[1:] for m in recursion.maps if isinstance(m.geometry, Normalization)]
+    return max(-(-VALUES // min(prod(n or OPEN for n in grid) for grid in grids)), LEAST)
 
 
 def _symbols(field: Field, name: str, shape: tuple[int, ...], source: np.random.Generator, *, signed: bool) -> Any:

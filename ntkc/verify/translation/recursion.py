@@ -10,21 +10,25 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from ntkc.backends import matrices
+from ntkc.backends.exact import by_samples, stem_of
 from ntkc.ir.geometry import Given, Window
 from ntkc.ir.layer import MixingMatrix
 from ntkc.ir.normalization import Normalization
 from ntkc.ir.recursion import SAME, Equation, LoopStep, Recursion, State, Step, at_second, given_symbol, map_name, of_self
 from ntkc.ir.sinusoids import Sinusoids
 from ntkc.verify.translation import functions as fn
+from ntkc.verify.translation.batches import Batches, centred
 from ntkc.verify.translation.duals import Duals
 from ntkc.verify.translation.expression import everywhere, value_of
 from ntkc.verify.translation.field import Field, Unread, Value, in_time
 from ntkc.verify.translation.induction import Invariant, invariant
-from ntkc.verify.translation.maps import applied, last_present, matrix_of, mixed, presence
+from ntkc.verify.translation.maps import applied, last_present, matching, matrix_of, mean_of_matching, mixed, presence
 
 Memory: TypeAlias = dict[sp.Basic, Any]
 Array: TypeAlias = Any
-PLACES = ("diagonal", "flat_mean", "matching", "_zeros", "_last_present")
+SAMPLES = sp.Symbol("_samples")
+"""How many samples of a batch stand on each side: the first axis of its positions."""
+PLACES = ("diagonal", "flat_mean", "matching", "_zeros", "_last_present", "_centred")
 
 
 class Evaluation:
@@ -39,6 +43,7 @@ class Evaluation:
         samples: tuple[Sequence[Array], Sequence[Array]],
         deadline: float,
         written_out: Mapping[int, int] | None = None,
+        batches: Batches | None = None,
     ) -> None:
         """Loops in `written_out` are read by induction, after so many turns that the code writes out before its own."""
         self.recursion, self.field, self.duals, self.deadline = recursion, field, duals, deadline
@@ -46,10 +51,9 @@ class Evaluation:
         self.written_out, self.invariants = written_out or {}, list[Invariant]()
         count = len(recursion.inputs)
         x1, x2 = samples
-        self.shapes = [
-            np.shape(x) if n.type.tokens else np.shape(x)[:-1] for x, n in zip(x1[:count], recursion.inputs, strict=True)
-        ]
-        self.maps = {m.name: m for m in recursion.maps}
+        shapes = [np.shape(x) if n.type.tokens else np.shape(x)[:-1] for x, n in zip(x1[:count], recursion.inputs, strict=True)]
+        self.shapes = [shape[int(recursion.batches) :] for shape in shapes]
+        self.maps, self.batches = {m.name: m for m in recursion.maps}, batches or Batches(field, {}, {})
         self.alone = tuple({**given, SAME: self._one(1), **self._starts(x, x)} for x in samples)
         self.between: Memory = {**given, SAME: self._one(int(x1 is x2)), **self._starts(x1, x2)}
 
@@ -58,7 +62,7 @@ class Evaluation:
 
     def _starts(self, x1: Sequence[Array], x2: Sequence[Array]) -> Memory:
         names = [node.name for node in self.recursion.inputs]
-        found: Memory = {}
+        found: Memory = {SAMPLES: (len(x1[0]), len(x2[0])) if self.recursion.batches else (1, 1)}
         for data in self.recursion.data:
             i, j = names.index(data.first.name), names.index(data.second.name)
             c, a, b = data.symbols
@@ -173,10 +177,9 @@ class Evaluation:
         if side == "1":
             self.between[symbol], self.between[at_second(symbol)] = values
 
-    def output(self, value: sp.Expr) -> Value:
-        """A kernel of the pair."""
-        found: Value = Reader(self, self.between, 2).of(value).flat[0]
-        return found
+    def output(self, value: sp.Expr) -> Array:
+        """A kernel of the pair, or of the samples of two batches."""
+        return np.broadcast_to(Reader(self, self.between, 2).of(value), self.between[SAMPLES])
 
 
 class Reader:
@@ -206,25 +209,30 @@ class Reader:
         """Outermost maps over positions as names."""
         if isinstance(value, AppliedUndef):
             name = value.func.__name__
-            if name in PLACES or map_name(name) in self.own.maps:
+            if name in PLACES or stem_of(name) in self.own.maps:
                 return parts.setdefault(value, sp.Dummy())
         return value.func(*(self._named(part, parts) for part in value.args)) if value.args else value
 
     def _read(self, symbol: sp.Basic) -> Array:
         array = self.memory[symbol]
         if symbol == SAME and self.axes == 2:
-            n = prod(self.own.shapes[0]) if self.own.shapes[0] else 1
-            return everywhere(lambda i, s: s if i else self.own.field.zero, np.eye(n, dtype=int), np.asarray(array, dtype=object))
+            rows, columns = (prod(self.own.shapes[0]) * n for n in self.memory[SAMPLES])
+            places = np.eye(rows, columns, dtype=int)
+            return everywhere(lambda i, s: s if i else self.own.field.zero, places, np.asarray(array, dtype=object))
         if self.axes == 2 and np.ndim(array) == 1:
             return array[None, :] if str(symbol).endswith("_2") else array[:, None]
         return array
 
     def _applied(self, call: AppliedUndef) -> Array:
         name, zero = call.func.__name__, self.own.field.zero
+        if name == "_centred" or stem_of(name) in self.own.batches.laws:
+            return self._normalized(name, call)
         axes = {str(s): np.ndim(self.memory.get(s, 0)) for s in call.free_symbols}
         if self.axes == 2 and name != "_zeros" and set(axes.values()) == {1}:  # of one sample alone
-            moment = Reader(self.own, self.memory, 1).of(call)
-            return moment[None, :] if any(s.endswith("_2") for s in axes) else moment[:, None]
+            second = any(s.endswith("_2") for s in axes)
+            counts = self.memory[SAMPLES][::-1] if second else self.memory[SAMPLES]
+            moment = Reader(self.own, {**self.memory, SAMPLES: counts}, 1).of(call)
+            return moment[None, :] if second else moment[:, None]
         if name == "diagonal":
             return np.diagonal(Reader(self.own, self.memory, 2).of(call.args[0])).copy()
         if name == "_zeros":
@@ -237,26 +245,34 @@ class Reader:
         if isinstance(found := getattr(self.own.maps.get(map_name(name)), "geometry", None), MixingMatrix | Given):
             return self._mixed(found, map_name(name), name, call)
         inside = Reader(self.own, self.memory, self.axes).of(call.args[0])
+        counts = self.memory[SAMPLES][: self.axes]
         if name == "matching":
-            return everywhere(lambda i, v: v if i else zero, np.eye(len(inside), dtype=int), inside) if self.axes == 2 else inside
-        if name == "flat_mean":
-            values = np.diagonal(inside) if self.axes == 2 else inside
-            return np.full((1,) * self.axes, sum(values, zero).times(Fraction(1, len(values))), dtype=object)
-        return self._map(name, inside)
+            return by_samples(inside, counts, lambda v: matching(v, zero)) if self.axes == 2 else inside
+        return by_samples(inside, counts, lambda v: mean_of_matching(v, zero)) if name == "flat_mean" else self._map(name, inside)
+
+    def _normalized(self, name: str, call: AppliedUndef) -> Array:
+        """Tables less means, and integrals over a batch."""
+        tables = call.args[:-1] if len(call.args) > 1 else call.args
+        arrays = [Reader(self.own, self.memory, 2).of(table) for table in tables]
+        if name == "_centred":
+            return centred(self.own.field, arrays[0])
+        same = len(arrays) == 1 or (call.args[-1] == SAME and bool(self.memory[SAME].number))
+        return self.own.batches(name, arrays, same)
 
     def _map(self, name: str, x: Array) -> Array:
-        found = self.own.maps[map_name(name)]
+        found = self.own.maps[stem_of(name)]
         if isinstance(found.geometry, Sinusoids):
             raise Unread("sinusoids over infinitely many channels")
-        if isinstance(found.geometry, Normalization):
-            raise Unread("integrals over a batch")
+        geometry = found.geometry
+        assert not isinstance(geometry, Normalization)
         grid = matrices.known(found, self.own.shapes)
-        window = isinstance(found.geometry, Window)
+        window = isinstance(geometry, Window)
         both = window or not name.endswith(("_left", "_right"))
         sides = [k for k in range(x.ndim) if both or x.ndim == 1 or k == int(name.endswith("_right"))]
-        x = np.broadcast_to(x, [prod(grid) if k in sides else m for k, m in enumerate(x.shape)])
+        counts = self.memory[SAMPLES][: self.axes]
+        x = np.broadcast_to(x, [prod(grid) * counts[k] if k in sides else m for k, m in enumerate(x.shape)])
         settle: Callable[[Value], Value] = self.own.field.settled
-        return applied(found.geometry, grid, x, sides, self.own.field.zero, settle)
+        return by_samples(x, counts, lambda v: applied(geometry, grid, v, sides, self.own.field.zero, settle))
 
     def _mixed(self, geometry: MixingMatrix | Given, stem: str, name: str, call: AppliedUndef) -> Array:
         if name == stem:

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend.core import ClosedJaxpr, Primitive
 from jax.interpreters import batching
 
@@ -35,8 +36,14 @@ def _batched(arguments: Any, axes: Any, *, function: str) -> Any:
 batching.primitive_batchers[CALL] = _batched
 
 
+MOMENT = "_erf_moment"
+"""Its first argument is a number of Python, and becomes a part of the name."""
+
+
 def _kept(name: str) -> Callable[..., Any]:
     """A function that leaves a call in the jaxpr."""
+    if name == MOMENT:
+        return lambda bells, *entries: _kept(f"{MOMENT} {bells}")(*entries)
 
     def call(*arguments: Any, **named: Any) -> Any:
         every = [v for v in (*arguments, *named.values()) if v is not None]
@@ -46,7 +53,30 @@ def _kept(name: str) -> Callable[..., Any]:
     return call
 
 
-def opened(module: ModuleType, names: Sequence[str]) -> dict[str, Any]:
+TABLE = Primitive("ntkc_table")
+"""A moment of values normalized over the batch: a function of tables, of which only the name is kept."""
+
+
+def _table_of(*inputs: Any, function: str, same: bool, count: int) -> Any:
+    places = [v.shape[: v.ndim // 2] for v in inputs[max(count - 2, 0) : count]]
+    return jax.core.ShapedArray((*places[0], *(places[1] if count > 1 else ())), np.dtype("float64"))
+
+
+TABLE.def_abstract_eval(_table_of)  # type: ignore[no-untyped-call]
+
+
+def _kept_table(name: str) -> Callable[..., Any]:
+    count = 1 if name.endswith("_alone") else 4 if name.endswith("_tangent") else 3
+
+    def call(*arguments: Any) -> Any:
+        same = count == 1 or bool(arguments[count])
+        inputs = [jnp.asarray(v, jnp.float64) for v in (*arguments[:count], *arguments[count + (count > 1) :])]
+        return TABLE.bind(*inputs, function=name, same=same, count=count)  # type: ignore[no-untyped-call]
+
+    return call
+
+
+def opened(module: ModuleType, names: Sequence[str], tables: Sequence[str] = ()) -> dict[str, Any]:
     """A copy of the module's namespace in which these functions stay calls."""
     space = dict(vars(module))
     for name, value in vars(module).items():
@@ -55,6 +85,7 @@ def opened(module: ModuleType, names: Sequence[str]) -> dict[str, Any]:
             space[name] = _moved(function, space)
     space["math"] = exact_math()
     space |= {name: _kept(name) for name in names if name in space}
+    space |= {name: _kept_table(name) for name in tables if name in space}
     return space
 
 
