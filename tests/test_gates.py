@@ -16,6 +16,7 @@ from ntkc.backends.prelude.orthants import _erf_moment
 from ntkc.backends.reference import evaluate
 from ntkc.checker.check import prove
 from ntkc.gaussian.orthants import moment
+from ntkc.gaussian.price import Expectation
 from ntkc.source import Source
 
 GATE = "activation gate(z) = (1 + erf(z)) / 2\n"
@@ -55,6 +56,11 @@ SLOW = ("mean", "reset", "three")
 @cache
 def _compile(body: str, **options: Any) -> Compilation:
     return compile_source(Source("net.arch", f"{GATE}arch net {{\n{body}\n}}\n"), **options)
+
+
+def test_a_polynomial_beside_a_product_of_erfs_needs_no_series() -> None:
+    body = "input x: vector(3)\ninput y: vector(3)\nlayer W = dense(W_std=1.2)\noutput dense(W(y) * erf(W(x)))"
+    assert all(isinstance(dual.law, Expectation) for dual in _compile(body).recursion.duals)
 
 
 def _data(compilation: Compilation, n: int) -> Any:

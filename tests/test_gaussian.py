@@ -99,6 +99,14 @@ def test_textbook_formulas() -> None:
     assert mean(RELU, Z) == sp.sqrt(A) / sp.sqrt(2 * sp.pi)
 
 
+def test_means_of_tilted_sines_are_real() -> None:
+    f = sp.exp(Z) * sp.sin(Z) ** 2
+    found, a = mean(f, Z), mp.mpf("0.7")
+    exact = mp.quad(lambda z: mp.exp(z) * mp.sin(z) ** 2 * mp.npdf(z, 0, mp.sqrt(a)), [-9, 0, 9])
+    assert not found.has(sp.I)
+    assert float(found.subs(A, sp.Rational(7, 10))) == pytest.approx(float(exact), rel=1e-12)
+
+
 @pytest.mark.parametrize(
     "f", [sp.sin(Z) * sp.erf(Z), sp.erf(Z) ** 2, RELU * sp.erf(Z), sp.exp(Z**2), sp.tanh(Z), sp.Max(Z - 1, 0)]
 )

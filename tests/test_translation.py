@@ -39,6 +39,11 @@ SCAN = """arch a {
 }"""
 LEAKY = "arch a {\n param s = 0.3 in [0, 1]\n input x: vector(3)\n output x |> dense |> leaky_relu(s) |> dense\n}"
 TANH = "arch a {\n input x: vector(3)\n output x |> dense |> tanh |> dense\n}"
+CAUSAL = """arch a {
+    input x: sequence(2, 3)
+    h = x |> dense |> attention(tied_query_key=true, causal=true)
+    output h |> global_avg_pool |> dense
+}"""
 TWO = "arch a {\n input x: vector(2)\n input y: vector(2)\n output erf(dense(x)) * relu(dense(y)) |> dense\n}"
 
 
@@ -50,12 +55,17 @@ def _kernels(compilation: Compilation) -> list[Claim]:
     return [c for c in translation(compilation) if c.claim.startswith(("emitted nngp", "emitted ntk"))]
 
 
-@pytest.mark.parametrize("text", [RELU, ERF, RESIDUAL, CONV, SCAN, TWO])
+@pytest.mark.parametrize("text", [RELU, ERF, RESIDUAL, CONV, SCAN, CAUSAL, TWO])
 def test_every_kernel_is_proven(text: str) -> None:
     found = _kernels(_compiled(text))
     assert len(found) == 4
     assert {c.status for c in found if "between" in c.claim or text != SCAN} == {"proven"}, found
     assert {c.status for c in found} <= {"proven", "checked"}  # at x = x' a scan's zero cells are merged by their digits
+
+
+def test_two_series_of_one_expectation_agree_in_their_digits() -> None:
+    text = "arch a {\n input x: vector(2)\n input y: vector(2)\n layer W = dense\n output dense(W(y) * tanh(W(x)))\n}"
+    assert [c.status for c in _kernels(_compiled(text)) if "itself" in c.claim] == ["checked", "checked"]
 
 
 MUTATIONS = {

@@ -59,8 +59,10 @@ def _shape(piece: sp.Expr) -> Shape | None:
 
 def several(factors: dict[Variable, sp.Expr]) -> bool:
     """Whether functions of one or two variables hold more erfs than a function of two arguments has a place for."""
-    found = [max((len(s.scales) + (s.rate != 0) for s in shapes(f) or ()), default=0) for f in factors.values()]
-    return sum(found) > 2 and max(found) > 1
+    made_of = [shapes(f) or () for f in factors.values()]
+    found = [max((len(s.scales) + (s.rate != 0) for s in parts), default=0) for parts in made_of]
+    beside = len(factors) > 1 and any(len(s.scales) > 1 for parts in made_of for s in parts)  # one alone is E f(u) g(u)
+    return beside or (sum(found) > 2 and max(found) > 1)
 
 
 def expectation(factors: dict[Variable, sp.Expr], covariance: Any) -> sp.Expr | None:

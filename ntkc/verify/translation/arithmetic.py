@@ -14,6 +14,11 @@ Params = dict[str, Any]
 HALF = Fraction(1, 2)
 
 
+def _exponential(_: Params, x: Value) -> Value:
+    """Of minus infinity, the logit of what is not seen, 0."""
+    return x.field.zero if x.form is None and x.number == -np.inf else fn.exp(x)
+
+
 def _divided(_: Params, x: Value, y: Value) -> Value:
     return x.field.zero if y.form is None and y.number == np.inf else x * fn.power(y, Fraction(-1))
 
@@ -54,7 +59,7 @@ ARITHMETIC: dict[str, Callable[..., Value]] = {
     "sqrt": _whole(HALF),
     "rsqrt": _whole(-HALF),
     "pow": _power,
-    "exp": lambda _, x: fn.exp(x),
+    "exp": _exponential,
     "expm1": lambda _, x: fn.exp(x) - x.field.constant(1),
     "logistic": _sigmoid,
     "abs": lambda _, x: fn.absolute(x),
