@@ -59,8 +59,9 @@ class Case:
         n = next((shape[0] for _, shape in module.INPUTS if shape), 0)
         found = {name: source.uniform(size=(4, n, n)) for name in module.GIVENS if name not in module.MASKS}
         if module.MASKS:
-            found["mask"] = np.arange(n) < np.array([[n], [n - 1], [max(n - 2, 1)], [n]])
-            found["mask"][3, 0] = False
+            fewer = list(range(n, module.LEAST - 1, -module.MULTIPLE))[1:3] or [n]
+            found["mask"] = np.arange(n) < np.array([[n], [fewer[0]], [fewer[-1]], [n]])
+            found["mask"][3, 0] = module.FROM_FIRST or n == module.LEAST
         return found
 
     @cached_property

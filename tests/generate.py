@@ -4,7 +4,7 @@ import math
 import re
 
 from hypothesis import strategies as st
-from writer import KINKED, MOST, NAMES, RARE, SHAPES, SMOOTH, Choose, Value, Writer, windowed
+from writer import KINKED, MOST, NAMES, RARE, SHAPES, SMOOTH, Choose, Shapes, Value, Writer, windowed
 
 PIECES = ("", "", " ", "(", ")", "{", "}", ",", "=", "|>", "h_1", "x", "0", "-1", "relu", "\n", "§", "1e999", "^", ";", "[", ":")
 """Put into broken programs."""
@@ -167,10 +167,10 @@ def scanned(w: Writer, v: Value) -> Value:
     return Value(name, v.shape, "function")
 
 
-def started(w: Writer) -> tuple[Value, list[str]]:
+def started(w: Writer, shapes: Shapes) -> tuple[Value, list[str]]:
     """The first value, and the inputs that it is of."""
-    kind = w.pick(*SHAPES)
-    shape = w.choose(SHAPES[kind])
+    kind = w.pick(*shapes)
+    shape = w.choose(shapes[kind])
     sizes = ", ".join(map(str, (*shape, 3)))
     w.adjacency = "G" if kind == "graph" else ""
     inputs = [f"input x: {kind}({sizes}){' with G' if w.adjacency else ''}"]
@@ -210,12 +210,12 @@ def joined(w: Writer, value: Value, history: list[Value]) -> Value:
     return Value(w.assign(f"{value.name} + {w.std()} * {twin}"), value.shape, value.law)
 
 
-def program(choose: Choose) -> str:
+def program(choose: Choose, shapes: Shapes = SHAPES) -> str:
     """The text of a valid program."""
     first = choose(NAMES)
     names = (first, choose([n for n in NAMES if n != first]))
     w = Writer(choose, names, standard=choose(range(5)) == 4)
-    value, inputs = started(w)
+    value, inputs = started(w, shapes)
     history = [value]
     for _ in range(choose((2, 3, 4, 5))):
         if value.law == "gaussian":

@@ -1,5 +1,5 @@
 """Generated programs for hours: `python tests/run_generated.py FIRST LAST HOURS LOG`. A seed names one valid program and eight
-broken ones; a line of JSON tells what became of each."""
+broken ones; a line of JSON tells what became of each. With `masks` at the end, a seed names one program of padded sequences."""
 
 import json
 import random
@@ -16,6 +16,8 @@ import agree
 import jax
 from agree import Case, compiled
 from generate import broken, program
+from padded import Padded
+from writer import MASKABLE
 
 from ntkc import ArchError
 
@@ -99,18 +101,36 @@ def wrong(seed: int) -> dict[str, Any]:
     return record
 
 
+def padded(seed: int) -> dict[str, Any]:
+    """A program with masks: its padded sequences are the short ones."""
+    text = program(random.Random(seed).choice, MASKABLE)
+    record: dict[str, Any] = {"padded": seed, "text": text, "failures": {}}
+    case = Padded(text, seed)
+    try:
+        assert case.net.recursion
+        record["comparisons"] = case.check()
+        case.check_finite()
+    except ArchError as error:
+        record["refused"] = [f"{d.code}: {d.message} | {d.label}" for d in error.diagnostics]
+    except TooLong:
+        raise
+    except Exception:
+        record["failures"]["padded"] = traceback.format_exc()
+    return record
+
+
 def _stop(*_: Any) -> None:
     raise TooLong
 
 
-def main(first: int, last: int, hours: float, log: Path) -> None:
+def main(first: int, last: int, hours: float, log: Path, kind: str = "") -> None:
     end = time.monotonic() + 3600 * hours
     signal.signal(signal.SIGALRM, _stop)
     with log.open("a") as out:
         for seed in range(first, last):
             if time.monotonic() > end:
                 break
-            for run in (valid, wrong):
+            for run in (padded,) if kind == "masks" else (valid, wrong):
                 signal.alarm(LONGEST)
                 try:
                     record = run(seed)
@@ -124,4 +144,4 @@ def main(first: int, last: int, hours: float, log: Path) -> None:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), Path(sys.argv[4]))
+    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), Path(sys.argv[4]), *sys.argv[5:])

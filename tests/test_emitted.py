@@ -80,6 +80,14 @@ def test_works_inside_jit(net: Compilation) -> None:
     np.testing.assert_allclose(jax.jit(lambda v: net.ntk(v))(x), net.ntk(x), rtol=1e-6)
 
 
+def test_tables_of_windows_work_inside_jit() -> None:
+    """Traced in 64 bits and lowered in 32, an index that is a Python number would have two types."""
+    body = "input x: image(3, 3, 2)\n output x |> conv(3) |> relu |> conv(3) |> relu |> global_avg_pool |> dense"
+    net = compile_source(Source("net.arch", f"arch n {{\n {body}\n}}\n"))
+    x = np.random.default_rng(0).normal(size=(2, 3, 3, 2)).astype("float32")
+    np.testing.assert_allclose(jax.jit(lambda v: net.ntk(v))(x), net.ntk(x), rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("x", "error", "message"),
     [
@@ -133,6 +141,20 @@ def test_hyperparameters_do_not_recompile(net: Compilation) -> None:
 def test_jit_over_a_hyperparameter_with_given_data(net: Compilation) -> None:
     x = jnp.asarray(_x(3))
     np.testing.assert_allclose(jax.jit(lambda s: net.ntk(x, sigma_w=s))(1.3), net.ntk(x), rtol=1e-6)
+
+
+def test_a_traced_hyperparameter_outside_of_its_domain_gives_nan(net: Compilation) -> None:
+    x, weights = _x(3), net.module().init(jax.random.key(0), 4)
+    for function in (
+        lambda s: net.kernel(x, sigma_w=s),
+        lambda s: net.kernel(x, x[:2], sigma_w=s),
+        lambda s: net.diagonal(x, sigma_w=s),
+        lambda s: net.module().apply(weights, x, sigma_w=s),
+        jax.grad(lambda s: net.nngp(x, sigma_w=s).sum()),
+    ):
+        for value, told in ((1.3, True), (0.0, False), (-1.0, False), (np.nan, False)):
+            for found in jax.tree.leaves(jax.jit(function)(value)):
+                assert np.isfinite(found).all() if told else np.isnan(found).all()
 
 
 def test_jit_over_data_with_a_given_hyperparameter(net: Compilation) -> None:

@@ -178,6 +178,23 @@ def test_lengths_that_a_network_cannot_take(body: str, length: int, message: str
             evaluate(X, mask=np.arange(8) < np.array([[8], [8], [length]]))
 
 
+def test_traced_masks_that_a_network_cannot_take_give_nan() -> None:
+    net, x = _compile(8, "output x |> conv(3, stride=2) |> relu |> global_avg_pool |> dense").with_masks(), X.astype("float32")
+    mask = np.arange(8) < np.array([[8], [6], [5]])
+    weights = net.module().init(jax.random.key(0), 4)
+    few, told = net.kernel(x[:2], mask=mask[:2]), jax.jit(lambda m: net.kernel(x, mask=m))(mask)
+    for kind in ("nngp", "ntk"):
+        np.testing.assert_allclose(getattr(told, kind)[:2, :2], getattr(few, kind), rtol=1e-6)
+        assert np.isnan(getattr(told, kind)[2]).all()
+        assert np.isnan(getattr(told, kind)[:, 2]).all()
+    against = jax.jit(lambda m: net.ntk(x[:2], x, mask=(mask[:2], m)))(mask)
+    np.testing.assert_array_equal(np.isnan(against), [[False, False, True]] * 2)
+    for one in (lambda m: net.diagonal(x, mask=m).ntk, lambda m: net.module().apply(weights, x, mask=m)[:, 0]):
+        np.testing.assert_array_equal(np.isnan(jax.jit(one)(mask)), [False, False, True])
+    with pytest.raises(ValueError, match="less a multiple of 2"):  # a mask that is known is checked, though the data are not
+        jax.jit(lambda v: net.ntk(v, mask=mask))(x)
+
+
 def test_padding_before_what_counts_from_the_first() -> None:
     net = _compile(8, NETWORKS["sliced"])
     for evaluate in (net.kernel, net.sampled):

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-SHAPES = {
+Shapes: TypeAlias = dict[str, list[tuple[int, ...]]]
+SHAPES: Shapes = {
     "vector": [()],
     "sequence": [(4,), (5,), (3,)],
     "image": [(3, 2), (2, 3), (4, 2)],
@@ -12,6 +13,8 @@ SHAPES = {
     "tokens": [(4,), (3,)],
     "graph": [(4,), (3,)],
 }
+MASKABLE: Shapes = {"sequence": [(5,), (6,)], "tokens": [(5,)], "graph": [(4,)]}
+"""Of programs whose sequences come with masks."""
 MOST = 12
 """Positions of a value; the reference walks over pairs of them."""
 SMOOTH = ("erf", "gelu", "sin", "cos", "bump", "zerf")

@@ -58,7 +58,8 @@ def forward(network: Network) -> Iterator[str]:
     yield "\n\ndef apply(arrays, x, **params):"
     yield '    """The network at the rows of x, with weights from `init`."""'
     yield "    given, params = _split(params)"
-    yield '    return _forward(_Weights(arrays), _inputs("x", x, given), _finite_parameters(params))'
+    yield '    xs = _inputs("x", x, given)'
+    yield "    return _else_nan(_forward(_Weights(arrays), xs, _finite_parameters(params)), _valid(xs, params))"
 
 
 def _of_default_width(network: Network) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from math import lcm
 
 from ntkc.diagnostics import Diagnostic
-from ntkc.ir.geometry import Axis, Geometry, GlobalPool, Matrix, Pool, Select, Start, Window
+from ntkc.ir.geometry import Axis, Geometry, Given, GlobalPool, Matrix, Pool, Select, Start, Window
 from ntkc.ir.network import (
     CarriedNode,
     CombineNode,
@@ -62,15 +62,8 @@ class Padding:
             case CarriedNode(loop=loop, slot=slot) | FinalNode(loop=loop, slot=slot):
                 scan, start = self.network.loops[loop].scan, self.network.loops[loop].slots[slot].initial
                 return self._found[self.network.walked(loop)[0] if scan else start]
-            case VectorNode(layer=layer, like=like):
-                found = self._found[like]
-                if found is None or not layer.fixed:
-                    return found
-                if found.backwards:
-                    self._miscounted(node, found)
-                    return None
-                self.from_first = True
-                return found
+            case VectorNode(like=like):
+                return self._numbered(node, self._found[like])
             case JointNode(layer=layer, operand=h) if self._found[h] is not None:
                 help = "normalize over channels or pool over windows instead, or give sequences of one length in a call"
                 self._refuse(node, f"not supported yet: `{layer.name}` under a mask", code="not-supported-yet", help=help)
@@ -81,13 +74,29 @@ class Padding:
                     help = "pool over the positions instead, by `global_avg_pool`, or give sequences of one length in a call"
                     self._refuse(node, f"`{weighted.name}` of a flattened value has no meaning under a mask", label, help)
                     return None
-                return self._moved(node, weighted.geometry(self.network.grids[h]), self._found[h])
+                apart = weighted.local or self._of_step(node.home)
+                found = self._numbered(node, self._found[h]) if apart else self._found[h]
+                return found and self._moved(node, weighted.geometry(self.network.grids[h]), found)
             case PositionalNode(layer=positional, operand=h) if self._found[h]:
                 return self._moved(node, positional.geometry(self.network.grids[h]), self._found[h])
             case CombineNode(row=row) if row is not None:
                 self.from_first = self.from_first or self._found[row] is not None
                 return self._found[row]
         return None if isinstance(node, WeightedNode | PositionalNode) else self._joined(index, node)
+
+    def _of_step(self, home: int | None) -> bool:
+        """Whether the weights made there are others at each step of a scan."""
+        while home is not None and not self.network.loops[home].scan:
+            home = self.network.loops[home].parent
+        return home is not None
+
+    def _numbered(self, node: WeightedNode | PositionalNode | VectorNode, found: Padded | None) -> Padded | None:
+        """What has weights or vectors of its own for each position: they go by its number, counted from the first."""
+        if found is not None and found.backwards:
+            self._miscounted(node, found)
+            return None
+        self.from_first = self.from_first or found is not None
+        return found
 
     def _joined(self, index: int, node: Node) -> Padded | None:
         """Of several operands, or of the one that a node leaves in place."""
@@ -118,6 +127,9 @@ class Padding:
                 )
                 return None
             case GlobalPool() | Start():
+                return None
+            case Given() if found.backwards:
+                self._miscounted(node, found)
                 return None
         return found
 

@@ -35,7 +35,8 @@ def kernel(x1, x2=None, *, get=("nngp", "ntk"), precision="accurate", **params):
     precision="accurate" keeps inner products in float64 where float32 would lose digits, and the recursion, too, unless it
     runs on angles, which do not lose them; "fast" computes all of it in the type of the inputs, at least float32.
     Hyperparameters are keyword arguments; changing one does not recompile, and jax.grad reaches it (forward mode only with
-    `jax_enable_x64`).
+    `jax_enable_x64`). Where one is traced and outside its domain the result is NaN, and so it is for samples whose traced mask
+    the network cannot take; outside of jax.jit and jax.grad both are errors.
     """
     get, (given, params), wide = _kinds(get, precision), _split(params), jax.config.jax_enable_x64
     evaluate = _compiled if wide else _differentiable
@@ -46,6 +47,7 @@ def kernel(x1, x2=None, *, get=("nngp", "ntk"), precision="accurate", **params):
             if u.dtype != v.dtype or (u.shape[-1] != v.shape[-1] and not _are_tokens(u)):
                 raise ValueError(f"x1 and x2 differ in kind: {u.shape[-1]} features of {u.dtype}, {v.shape[-1]} of {v.dtype}")
         out = evaluate(a, b, _hyperparameters(params), get, x2 is None, precision)
+        out = _else_nan(out, _valid(a, params), _valid(b, params))
     return Kernel(*(_unwrap(out[kind]) if kind in get else None for kind in ("nngp", "ntk")))
 
 
@@ -72,4 +74,5 @@ def diagonal(x, *, get=("nngp", "ntk"), precision="accurate", **params):
         dtype = _working_type(_type_of(xs), precision)
         own = jax.jit(EVALUATE()[1], static_argnames=("get", "dtype"))
         out = jax.tree.map(lambda v: v.astype(_type_of(xs)), own(xs, _hyperparameters(params), get, dtype))
+        out = _else_nan(out, _valid(xs, params))
     return Kernel(*(_unwrap(out[kind]) if kind in get else None for kind in ("nngp", "ntk")))

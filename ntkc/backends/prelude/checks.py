@@ -70,9 +70,17 @@ def _check(name, x, sizes, precision=None):
 def _plain(v, name):
     """An array; sparse ones in full."""
     try:
-        return jnp.asarray(v.todense() if hasattr(v, "todense") else v)
+        return _concrete(v.todense() if hasattr(v, "todense") else v)
     except TypeError:
         raise TypeError(f"{name}: expected an array of numbers, got {getattr(v, 'dtype', type(v).__name__)}") from None
+
+
+def _concrete(v):
+    """An array, which is no tracer under an outer jit unless it was one."""
+    if isinstance(v, jax.core.Tracer):
+        return v
+    with jax.ensure_compile_time_eval():
+        return jnp.asarray(v)
 
 
 def _check_tokens(name, v, vocabulary):
@@ -110,29 +118,36 @@ def _mask(key, given, x, side):
     dtype = jnp.float64 if _are_tokens(x) else x.dtype
     if v is None:
         return jnp.ones(x.shape[:2], dtype)
-    v = jnp.asarray(v)
+    v = _concrete(v)
     if v.shape != x.shape[:2] or v.dtype != bool:
         raise ValueError(f"mask: expected a boolean array of shape {x.shape[:2]}, true where present; got {v.dtype}, {v.shape}")
-    if not isinstance(v, jax.core.Tracer):
-        with jax.ensure_compile_time_eval():
-            _check_lengths(v, NO_GAPS, FROM_FIRST, LEAST, MULTIPLE)
-    return v.astype(dtype)
+    if isinstance(v, jax.core.Tracer):
+        return v.astype(dtype)
+    with jax.ensure_compile_time_eval():
+        _check_lengths(v, NO_GAPS, FROM_FIRST, LEAST, MULTIPLE)
+        return v.astype(dtype)
 
 
-def _check_lengths(v, no_gaps, from_first, least, multiple):
+def _check_lengths(v, *asked):
     """Each sample has the kernels that it has without its padding."""
+    for fits, message in _lengths(v, *asked):
+        if not bool(fits.all()):
+            raise ValueError(f"mask: {message}")
+
+
+def _lengths(v, no_gaps, from_first, least, multiple):
+    """Of each sample whether the network can take its mask, and what is said where not."""
     whole = jnp.sum(jnp.diff(v.astype(int), axis=1) != 0, 1) + v[:, 0] + v[:, -1] <= 2
-    if not bool(v.any(1).all()):
-        raise ValueError("mask: a sample has no position that is present")
-    if no_gaps and not bool(whole.all()):
-        raise ValueError("mask: a recurrent network needs its absent positions before or after all others, not between")
-    if from_first and bool((whole & ~v[:, 0]).any()):
-        raise ValueError("mask: this network counts positions from the first, so absent ones must stand after all others")
-    if bool((v.sum(1) < least).any()):
-        raise ValueError(f"mask: this network needs at least {least} positions that are present in each sample")
-    if bool(jnp.where(whole, (v.shape[1] - v.sum(1)) % multiple, 0).any()):
-        cure = f"lengths of {v.shape[1]} less a multiple of {multiple}"
-        raise ValueError(f"mask: strides would meet the positions of a sample elsewhere than without padding; give {cure}")
+    missing = v.shape[1] - v.sum(1)
+    yield v.any(1), "a sample has no position that is present"
+    if no_gaps:
+        yield whole, "a recurrent network needs its absent positions before or after all others, not between"
+    if from_first:
+        yield ~whole | v[:, 0], "this network counts positions from the first, so absent ones must stand after all others"
+    yield v.sum(1) >= least, f"this network needs at least {least} positions that are present in each sample"
+    cure = f"lengths of {v.shape[1]} less a multiple of {multiple}"
+    message = f"strides would meet the positions of a sample elsewhere than without padding; give {cure}"
+    yield ~whole | (missing % multiple == 0), message
 
 
 def _adjacency(key, given, x, side):
@@ -162,14 +177,36 @@ def _inside_domains(given):
         low, high, open_low, open_high = DOMAINS[name]
         if jnp.ndim(value):
             raise TypeError(f"{name}: expected one number, got an array of shape {jnp.shape(value)}; jax.vmap takes many")
-        if not isinstance(value, jax.core.Tracer):
-            value = float(value)
-            below = value <= low if open_low else value < low
-            above = value >= high if open_high else value > high
-            if below or above or value != value:
-                raise ValueError(
-                    f"{name} = {value} is outside its domain {'(' if open_low else '['}{low}, {high}{')' if open_high else ']'}"
-                )
+        if not isinstance(value, jax.core.Tracer) and not _inside(name, float(value)):
+            domain = f"{'(' if open_low else '['}{low}, {high}{')' if open_high else ']'}"
+            raise ValueError(f"{name} = {float(value)} is outside its domain {domain}")
+
+
+def _inside(name, value):
+    low, high, open_low, open_high = DOMAINS[name]
+    return (value > low if open_low else value >= low) & (value < high if open_high else value <= high)
+
+
+def _valid(xs, params):
+    """What only a run can tell of what is traced, for each sample or for all: whether the network can take its mask, and the
+    hyperparameters lie in their domains. None where nothing is traced."""
+    found = [_inside(name, value) for name, value in params.items() if isinstance(value, jax.core.Tracer)]
+    for key, v in zip(GIVENS, xs[len(INPUTS) :], strict=True):
+        if key in MASKS and isinstance(v, jax.core.Tracer):
+            found += [fits for fits, _ in _lengths(v > 0, NO_GAPS, FROM_FIRST, LEAST, MULTIPLE)]
+    return jnp.all(jnp.stack(jnp.broadcast_arrays(jnp.ones(1, bool), *found)), 0) if found else None
+
+
+def _else_nan(out, rows, columns=None):
+    """NaN for what is not valid; `columns` are the samples of x2."""
+
+    def told(v):
+        valid = jnp.ones(1, bool) if rows is None else rows
+        valid = valid.reshape(-1, *(1,) * (v.ndim - 1))
+        valid = valid if columns is None else valid & columns
+        return v * jnp.where(valid, 1, jnp.nan).astype(v.dtype)  # gradients are NaN, too
+
+    return out if rows is None and columns is None else jax.tree.map(told, out)
 
 
 def _hyperparameters(given):

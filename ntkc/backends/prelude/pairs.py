@@ -60,7 +60,7 @@ def _kept(v):
     if jnp.ndim(v) < 2:
         return v
     first = v[(slice(0, 1),) * v.ndim]
-    return lax.fori_loop(0, 2, lambda i, w: lax.dynamic_update_slice(w, jnp.where(i < 2, first, 0), (0,) * w.ndim), v)
+    return lax.fori_loop(0, 2, lambda i, w: lax.dynamic_update_slice(w, jnp.where(i < 2, first, 0), (jnp.int32(0),) * w.ndim), v)
 
 
 def _prepared_tables(xs, params, dtype):
