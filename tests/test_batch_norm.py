@@ -185,6 +185,7 @@ def _between_finite(widths: tuple[int, ...], draws: int, allowed: float) -> None
         assert wrong > 3 * gap, "a single batch would have other statistics"
 
 
+@pytest.mark.slow
 def test_finite_networks_between_batches() -> None:
     _between_finite((256,), 48, 0.02)
 

@@ -45,7 +45,7 @@ def _certificate(name: str) -> Data:
 _right = cache(lambda name: json.dumps(_certificate(name)))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n == "one matrix" else ()) for n in NETWORKS])
 def test_right_certificates_are_proven(name: str) -> None:
     findings = prove(json.loads(_right(name)))
     assert {f.status for f in findings} <= {"proven", "checked"}, [f for f in findings if f.status in ("FAILED", "UNKNOWN")]

@@ -152,7 +152,7 @@ def test_eval_says_which_array_is_wrong(tmp_path: Path, arrays: dict[str, tuple[
 
 GOLDEN = Path(__file__).parent / "golden" / "examples"
 LONG = {"batch_norm", "lenet", "myrtle5", "myrtle7", "myrtle10", "wide_resnet", "normalized_transformer", "unet", "transformer"}
-LONG |= {"conv_batch_norm", "depthwise_separable", "siamese"}
+LONG |= {"conv_batch_norm", "depthwise_separable", "siamese", "siamese_rnn", "liquid"}
 
 
 @pytest.mark.parametrize(

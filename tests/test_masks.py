@@ -41,9 +41,9 @@ X = np.random.default_rng(0).normal(size=(3, 8, 2))
 MASK = np.arange(8) < np.array([[8], [6], [4]])
 
 
-def _some_slow(names: list[str]) -> list[Any]:
-    """A sixth of them by default."""
-    return [pytest.param(name, marks=pytest.mark.slow if k % 6 and name != "gaps" else ()) for k, name in enumerate(names)]
+def _some_slow(names: list[str], one_of: int = 6) -> list[Any]:
+    """One of so many by default."""
+    return [pytest.param(name, marks=pytest.mark.slow if k % one_of and name != "gaps" else ()) for k, name in enumerate(names)]
 
 
 def _compile(length: int, body: str, *, sampled: bool = False) -> Compilation:
@@ -51,7 +51,7 @@ def _compile(length: int, body: str, *, sampled: bool = False) -> Compilation:
     return compile_source(source, sampled=sampled)
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, *FLAT])
+@pytest.mark.parametrize("name", _some_slow([*NETWORKS, *FLAT], 2))
 def test_padding_does_not_show(name: str) -> None:
     body = {**NETWORKS, **FLAT}[name]
     net = _compile(8, body)
