@@ -63,6 +63,7 @@ def test_every_kernel_is_proven(text: str) -> None:
     assert {c.status for c in found} <= {"proven", "checked"}  # at x = x' a scan's zero cells are merged by their digits
 
 
+@pytest.mark.slow
 def test_two_series_of_one_expectation_agree_in_their_digits() -> None:
     text = "arch a {\n input x: vector(2)\n input y: vector(2)\n layer W = dense\n output dense(W(y) * tanh(W(x)))\n}"
     assert [c.status for c in _kernels(_compiled(text)) if "itself" in c.claim] == ["checked", "checked"]
