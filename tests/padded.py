@@ -138,6 +138,12 @@ class Padded:
                     gap = np.abs(self.net.kernels(rows[i], rows[j]) - values) / scale
                     assert np.all(gap <= CLOSE), f"length {length} of {self.size}{' in front' * front}, {i}{j}: off by {gap}"
                     count += 1
+            if not self.padding.from_first:
+                mixed = self.net.kernels(self.masked(0, length, self.size), self.masked(1, length, self.size, True))
+                scale = np.sqrt(np.abs(expected[0, 0] * expected[1, 1])) + 1e-300
+                assert np.all(np.abs(mixed - expected[0, 1]) <= CLOSE * scale), (
+                    f"length {length}, in front and at the end: {mixed}"
+                )
         return count + self._wider()
 
     def _wider(self) -> int:
@@ -163,7 +169,9 @@ class Padded:
             for length in self.lengths():
                 short = Derived(of_length(self.text, length), True)
                 x = shortened(self.rows(0), self.net.network, length, True)
-                alone = self._applied(short.finite(), weights, x)
+                own = short.finite()
+                shapes = {k: tuple(map(slice, v.shape)) for k, v in own.init(jax.random.key(0), 6).items()}
+                alone = self._applied(own, {k: weights[k][cut] for k, cut in shapes.items()}, x)
                 for front in (False, True)[: 1 if self.padding.from_first else 2]:
                     found = self._applied(module, weights, self.masked(0, length, self.size, front))
                     for a, b in zip(alone, found, strict=True):

@@ -1,14 +1,17 @@
 """Random valid programs satisfy what `agree` lists. Random broken ones: a diagnosis, and no other exception. What long runs
 found: a test each."""
 
+import random
 import warnings
 
 import numpy as np
 import pytest
 from agree import agree, compiled, settled
-from generate import broken_programs, programs
+from generate import broken_programs, program, programs
 from hypothesis import HealthCheck, assume, given, note, settings
+from padded import Padded
 from scipy.special import erf
+from writer import MASKABLE
 
 from ntkc import ArchError
 from ntkc.backends.reference import evaluate
@@ -68,6 +71,17 @@ def test_valid_programs_agree(text: str) -> None:
 @given(broken_programs())
 def test_broken_programs_are_diagnosed(text: str) -> None:
     diagnosed(text)
+
+
+@pytest.mark.parametrize("seed", [7, 13, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(100, 400))])
+def test_padded_sequences_are_the_short_ones(seed: int) -> None:
+    case = Padded(program(random.Random(seed).choice, MASKABLE), seed)
+    try:
+        assert case.check() >= 12
+        case.check_finite()
+    except ArchError as error:
+        if seed < 100 or not {d.code for d in error.diagnostics} <= {"no-mask", *REFUSED}:
+            raise
 
 
 def test_stages_of_a_step_are_all_settled() -> None:
