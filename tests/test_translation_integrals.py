@@ -171,7 +171,10 @@ def test_integrals_over_a_batch_are_compared() -> None:
     assert all("of the reference" in c.detail and "bound 1e-11" in c.detail for c in found)
 
 
-@pytest.mark.parametrize("change", INTEGRALS)
+QUICK = ("eps", "a second derivative")
+
+
+@pytest.mark.parametrize("change", [pytest.param(c, marks=() if c in QUICK else pytest.mark.slow) for c in INTEGRALS])
 def test_a_change_of_an_integral_over_a_batch_is_found(change: str) -> None:
     old, new, which = INTEGRALS[change]
     broken = next(c for c in integrals(_changed(NORMALIZED, old, new)) if c.status == "FAILED")
