@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import mpmath as mp
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -24,6 +25,7 @@ from ntkc.passes.parse import parse
 from ntkc.passes.read import read
 from ntkc.pipeline import Compilation, compile_source
 from ntkc.samples import Samples, call_options, read_samples
+from ntkc.sampling.inputs import checked
 from ntkc.sampling.sampled import Sampled
 from ntkc.verify.report.page import Run, page
 from ntkc.verify.verify import BUDGET, Report, Row, verify
@@ -259,13 +261,18 @@ def _print_summary(arrays: dict[str, np.ndarray], found: object) -> None:
 
 def _print_digits(compilation: Compilation, sides: list[Samples], get: str, digits: int) -> None:
     recursion = compilation.recursion
+    try:
+        for name, side in zip(("x1", "x2"), sides, strict=False):
+            checked(name, side.inputs, compilation.network)
+    except (ValueError, TypeError) as error:
+        raise InputError("bad-samples", str(error)) from error
     rows, *others = ([side.row(i, recursion.givens) for i in range(len(side.inputs[0]))] for side in sides)
     for i, row in enumerate(rows):
         for j, column in enumerate(others[0] if others else rows):
             values = evaluate(recursion, row, column, digits)
             for kind in get.split(","):
                 for name, value in getattr(values, kind).items():
-                    click.echo(f"{kind}{f'.{name}' if name else ''}[{i},{j}] = {value}")
+                    click.echo(f"{kind}{f'.{name}' if name else ''}[{i},{j}] = {mp.nstr(value, digits)}")
 
 
 @main.command()

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +41,7 @@ def read_samples(path: Path, network: Network) -> Samples:
     try:
         loaded = np.load(path, allow_pickle=False)
         arrays = dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else {nodes[0].name: np.asarray(loaded)}
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise InputError("unreadable-samples", f"{path} is not a readable .npy or .npz file: {error}") from error
     needed = [*(n.name for n in nodes), *(n.adjacency for n in nodes if n.adjacency)]
     masks = {mask_name(n.name): n.name for n in nodes if n.type.maskable}

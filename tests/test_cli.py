@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import mpmath as mp
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -148,6 +149,38 @@ def test_eval_says_which_array_is_wrong(tmp_path: Path, arrays: dict[str, tuple[
     (found,) = json.loads(output)["diagnostics"]
     assert (status, found["code"]) == (1, code)
     assert words in found["message"]
+
+
+ERF = "arch net { input x: vector(4); output x |> dense |> erf |> dense }"
+
+
+def test_digits_are_as_many_as_asked_for(tmp_path: Path) -> None:
+    file, samples = tmp_path / "net.arch", tmp_path / "x.npy"
+    file.write_text(ERF)
+    np.save(samples, np.ones((1, 4)))
+    (line,) = run("eval", str(file), str(samples), "--digits", "40", "--get", "nngp")[1].splitlines()
+    with mp.workdps(50):
+        wanted = 2 / mp.pi * mp.asin(mp.mpf(2) / 3)
+        assert line == f"nngp[0,0] = {mp.nstr(wanted, 40)}"
+
+
+@pytest.mark.parametrize("bad", [np.full((2, 4), np.nan), np.ones((2, 5)), np.ones(4), np.ones((0, 4)), np.ones((2, 4)) + 1j])
+@pytest.mark.parametrize("more", [[], ["--digits", "20"]])
+def test_eval_refuses_bad_samples(tmp_path: Path, bad: np.ndarray, more: list[str]) -> None:
+    """With mpmath as with JAX, where numbers would come out of them."""
+    file, samples = tmp_path / "net.arch", tmp_path / "x.npy"
+    file.write_text(ERF)
+    np.save(samples, bad)
+    status, output = run("eval", str(file), str(samples), *more)
+    assert (status, output.startswith("error: x1, input x: ")) == (1, True)
+
+
+def test_a_broken_archive_is_text(tmp_path: Path) -> None:
+    file, samples = tmp_path / "net.arch", tmp_path / "x.npz"
+    file.write_text(ERF)
+    np.savez(samples, x=np.ones((1, 4)))
+    samples.write_bytes(samples.read_bytes()[:150])
+    assert "is not a readable .npy or .npz file" in run("eval", str(file), str(samples))[1]
 
 
 GOLDEN = Path(__file__).parent / "golden" / "examples"
