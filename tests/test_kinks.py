@@ -165,3 +165,14 @@ def _legendre(count: int) -> list[tuple[mp.mpf, mp.mpf]]:
 def _between(rule: list[tuple[mp.mpf, mp.mpf]], start: mp.mpf, end: mp.mpf) -> list[tuple[mp.mpf, mp.mpf]]:
     half, middle = mp.mpf(end - start) / 2, mp.mpf(end + start) / 2
     return [(middle + half * x, half * w) for x, w in rule]
+
+
+def test_the_kink_at_zero_stands_apart_from_those_elsewhere() -> None:
+    """Of relu6, which is relu as far as small values go, for near duplicates, too: the jump of its slope is at 0."""
+    few, x = _net("min(max(h, 0), 6)"), np.random.default_rng(0).normal(size=(3, 3))
+    x[1] = x[0] + 1e-3 * x[1]
+    with jax.enable_x64(True):
+        for size in (1e-6, 0.3):
+            found, wanted = few.kernel(size * x), _net("relu(h)").kernel(size * x)
+            np.testing.assert_allclose(found.nngp, wanted.nngp, rtol=1e-12)
+            np.testing.assert_allclose(found.ntk, wanted.ntk, rtol=1e-12)

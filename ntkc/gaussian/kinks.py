@@ -39,10 +39,11 @@ class Damped:
 
 
 @cache
-def pieces(function: sp.Expr) -> tuple[sp.Expr, sp.Expr] | None:
-    """The functions that it is for z > 0 and for z < 0, if it has no kink but at 0."""
+def pieces(function: sp.Expr, up_to: float = np.inf) -> tuple[sp.Expr, sp.Expr] | None:
+    """The functions that it is for 0 < z < up_to and for -up_to < z < 0, if it has no kink there but at 0."""
+    near = DISTANCES[up_to > DISTANCES]
     try:
-        return _piece(function, 1), _piece(function, -1)
+        return _piece(function, near), _piece(function, -near)
     except _Elsewhere:
         return None
 
@@ -62,8 +63,8 @@ def kinks(function: sp.Expr) -> set[sp.Expr]:
 
 @cache
 def damped(function: sp.Expr) -> tuple[Damped, ...]:
-    """One p for each rate; none where there is no kink or no Taylor series at 0."""
-    found = pieces(function)
+    """One p for each rate; none where there is no kink or no Taylor series at 0. Kinks elsewhere stay in r."""
+    found = pieces(function) or pieces(function, min((abs(float(k)) for k in kinks(function) if k != 0), default=np.inf))
     if found is None or found[0] == found[1]:
         return ()
     try:
@@ -86,38 +87,38 @@ class _Elsewhere(Exception):
     """A piece changes at a point other than 0."""
 
 
-def _piece(function: sp.Expr, side: int) -> sp.Expr:
-    """The function on one side of 0, its steps, moduli and maxima decided."""
+def _piece(function: sp.Expr, at: Array) -> sp.Expr:
+    """The function at points on one side of 0, its steps, moduli and maxima decided."""
 
     def decided(node: sp.Expr) -> sp.Expr:
         x = node.args[0]
         if isinstance(node, sp.Piecewise):
-            return next(value for value, condition in node.args if _holds(condition, side))
+            return next(value for value, condition in node.args if _holds(condition, at))
         if isinstance(node, sp.Max | sp.Min):
             best, *others = node.args if isinstance(node, sp.Max) else [-arg for arg in node.args]
             for other in others:
-                best = best if _sign(best - other, side) > 0 else other
+                best = best if _sign(best - other, at) > 0 else other
             return best if isinstance(node, sp.Max) else -best
-        sign = sp.Integer(_sign(x, side))
+        sign = sp.Integer(_sign(x, at))
         return sign * x if isinstance(node, sp.Abs) else sign if isinstance(node, sp.sign) else (sign + 1) / 2
 
     return function.replace(lambda e: isinstance(e, _PIECEWISE) and e.has(Z), decided)
 
 
-def _holds(condition: sp.Basic, side: int) -> bool:
+def _holds(condition: sp.Basic, at: Array) -> bool:
     if condition in (sp.true, sp.false):
         return bool(condition)
     if not isinstance(condition, sp.core.relational.Relational):
         raise _Elsewhere
-    return _sign(condition.gts - condition.lts, side) > 0
+    return _sign(condition.gts - condition.lts, at) > 0
 
 
-def _sign(x: sp.Expr, side: int) -> int:
+def _sign(x: sp.Expr, at: Array) -> int:
     """Of a function on one side of 0, as far as its values at some points tell."""
     if x.free_symbols - {Z}:
         raise _Elsewhere
-    values = formula_values(x, side * DISTANCES)
-    if not np.isfinite(values).all() or (values.min() < 0 < values.max()):
+    values = formula_values(x, at)
+    if not values.size or not np.isfinite(values).all() or (values.min() < 0 < values.max()):
         raise _Elsewhere
     return 1 if values.max() > 0 else -1
 
