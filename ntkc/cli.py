@@ -232,6 +232,8 @@ def eval_command(
     options: dict[str, Any] = {"precision": precision}
     if digits is not None and sampled is not None:
         raise click.UsageError("--digits is of what was derived, --sampled of what is drawn: give one")
+    if digits is not None and (output is not None or as_json):
+        raise click.UsageError("--digits prints text, since no array holds so many digits: leave out --output and --json")
     if digits is not None:
         _print_digits(compilation.with_masks() if "mask" in given else compilation, sides, get, digits)
         return
@@ -261,6 +263,8 @@ def _print_summary(arrays: dict[str, np.ndarray], found: object) -> None:
 
 def _print_digits(compilation: Compilation, sides: list[Samples], get: str, digits: int) -> None:
     recursion = compilation.recursion
+    if recursion.batches:
+        raise click.UsageError("--digits goes pair by pair, and `batch_norm` takes whole batches: leave it out for float64")
     try:
         for name, side in zip(("x1", "x2"), sides, strict=False):
             checked(name, side.inputs, compilation.network)
