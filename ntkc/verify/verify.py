@@ -48,17 +48,17 @@ class Report:
 def verify(compilation: Compilation, seed: int = 0, budget: float = BUDGET, translate: bool = True) -> Report:
     """Proves the derivation anew, reads the code back (with `translate`) and checks its numbers, then simulates finite networks
     for `budget` seconds (0: not at all)."""
-    few, simulated, drawn = small(compilation), list[Simulated](), list[Row]()
-    with ThreadPoolExecutor(1) as meanwhile:  # XLA compiles while the interpreter proves, and while networks are drawn
+    few, simulated = small(compilation), list[Simulated]()
+    with ThreadPoolExecutor(1) as meanwhile:  # XLA compiles while the interpreter proves; networks are drawn on idle cores
         code = meanwhile.submit(emitted, few, seed)
         rows = _wall("derivation", lambda: _proofs(compilation, seed))
         if translate:
             rows += _wall("translation", lambda: map(_translated, translation(compilation, seed)))
-        if budget > 0:
-            drawn = _wall("simulation", lambda: _draws(few, budget, seed, simulated))
         rows += _wall("reference", lambda: map(_agreed, agreements(few, seed, code.result())))
     rows += _wall("properties", lambda: map(_property, properties(few, seed)))
-    return Report((*rows, *drawn), tuple(simulated))
+    if budget > 0:
+        rows += _wall("simulation", lambda: _draws(few, budget, seed, simulated))
+    return Report(tuple(rows), tuple(simulated))
 
 
 def _wall(name: str, run: Callable[[], Iterable[Row]]) -> list[Row]:
