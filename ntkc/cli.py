@@ -230,10 +230,8 @@ def eval_command(
     sides = [read_samples(path, compilation.network) for path in (x1, x2) if path is not None]
     given = call_options(sides)
     options: dict[str, Any] = {"precision": precision}
-    if digits is not None and sampled is not None:
-        raise click.UsageError("--digits is of what was derived, --sampled of what is drawn: give one")
-    if digits is not None and (output is not None or as_json):
-        raise click.UsageError("--digits prints text, since no array holds so many digits: leave out --output and --json")
+    if digits is not None and (sampled is not None or output is not None or as_json):
+        raise click.UsageError("--digits prints what was derived, as text: leave out --sampled, --output and --json")
     if digits is not None:
         _print_digits(compilation.with_masks() if "mask" in given else compilation, sides, get, digits)
         return

@@ -242,7 +242,7 @@ def test_digits_refuse_what_they_cannot_give(tmp_path: Path) -> None:
     file, samples = tmp_path / "net.arch", tmp_path / "x.npy"
     file.write_text("arch net {\n    input x: vector(4)\n    output x |> dense |> batch_norm |> relu |> dense\n}\n")
     np.save(samples, np.random.default_rng(0).normal(size=(6, 4)))
-    for more, words in (([], "takes whole batches: leave it out"), (["--json"], "leave out --output and --json")):
+    for more, words in (([], "takes whole batches: leave it out"), (["--json"], "leave out --sampled, --output and --json")):
         code, error = run("eval", str(file), str(samples), "--digits", "20", *more)
         assert code == 2
         assert words in " ".join(error.split())
