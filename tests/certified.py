@@ -30,3 +30,16 @@ def replaced(symbol: str, old: str, new: str) -> Callable[[Data], None]:
         step["value"] = step["value"].replace(old, new, 1)
 
     return change
+
+
+def put(path: tuple[Any, ...], value: Any) -> Callable[[Data], None]:
+    """A change of what stands at a path."""
+
+    def change(data: Data) -> None:
+        place: Any = data
+        for key in path[:-1]:
+            place = place[key]
+        assert place[path[-1]] != value
+        place[path[-1]] = value
+
+    return change

@@ -4,11 +4,10 @@ import json
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sympy as sp
-from certified import Data, certified, replaced, step_of
+from certified import Data, certified, put, replaced, step_of
 from click.testing import CliRunner
 
 from ntkc.checker.check import NoCertificate, prove
@@ -58,17 +57,6 @@ def _loop(data: Data) -> Data:
     return next(step for step in data["steps"] if "loop" in step)
 
 
-def _set(path: tuple[Any, ...], value: Any) -> Callable[[Data], None]:
-    def change(data: Data) -> None:
-        place: Any = data
-        for key in path[:-1]:
-            place = place[key]
-        assert place[path[-1]] != value
-        place[path[-1]] = value
-
-    return change
-
-
 WRONG: dict[str, tuple[str, Callable[[Data], None]]] = {
     "factor": ("dense", replaced("Theta1", "169", "168")),
     "bias dropped": ("dense", replaced("K1", " + 1/25", "")),
@@ -76,11 +64,11 @@ WRONG: dict[str, tuple[str, Callable[[Data], None]]] = {
     "sides swapped": ("dense", replaced("S2_1", "K1_1", "K1_2")),
     "premise": ("dense", lambda data: step_of(data, "K1").update(premises=["v1 and v1 share no weights"])),
     "premise that nobody knows": ("dense", lambda data: step_of(data, "K1").update(premises=["by inspection"])),
-    "closed form": ("dense", _set(("expectations", 0, "value"), "c/2")),
+    "closed form": ("dense", put(("expectations", 0, "value"), "c/2")),
     "price link": ("dense", lambda data: data["expectations"][0]["chains"][-1]["links"].__setitem__(1, "1/3")),
     "read before it is known": ("dense", lambda data: data["steps"].reverse()),
-    "output": ("dense", _set(("outputs", 0, "ntk"), "S2")),
-    "layer of the network": ("dense", _set(("nodes", 1, "layer", "W_std"), "7/5")),
+    "output": ("dense", put(("outputs", 0, "ntk"), "S2")),
+    "layer of the network": ("dense", put(("nodes", 1, "layer", "W_std"), "7/5")),
     "correlation of tied weights": ("tied", lambda data: step_of(data, "T6").update(value="0")),
     "start of a loop": ("loop", lambda data: _loop(data)["states"][0].update(initial="2*C")),
     "turn of a loop": ("loop", lambda data: _loop(data)["states"][0].update(following=_loop(data)["states"][0]["symbol"])),
@@ -90,8 +78,8 @@ WRONG: dict[str, tuple[str, Callable[[Data], None]]] = {
     "padding of a map": ("images", lambda data: data["maps"][0]["geometry"]["axes"][0].update(padding="valid")),
     "statistics": ("images", lambda data: _scaled(data, "layer_norm")),
     "pool": ("images", lambda data: _scaled(data, "avg_pool")),
-    "attention": ("attention", _set(("maps", 0, "geometry", "scale"), "2")),
-    "amplitude of sinusoids": ("sinusoids", _set(("nodes", 3, "layer", "std"), "7/5")),
+    "attention": ("attention", put(("maps", 0, "geometry", "scale"), "2")),
+    "amplitude of sinusoids": ("sinusoids", put(("nodes", 3, "layer", "std"), "7/5")),
     "size of sinusoids": ("sinusoids", lambda data: _encoding(data)["geometry"].update(rows=5)),
     "bound": ("series", lambda data: max(data["expectations"], key=lambda e: max(e["bounds"])).update(bounds=[1e-300] * 5)),
     "variance of a series": ("series beside its argument", replaced("T5", "(0, K4_2, K4_2)", "(0, K4_1, K4_1)")),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sympy as sp
+from certified import Data, certified, put
 
 from ntkc.backends import normalized as reference
 from ntkc.checker.check import prove
@@ -15,7 +16,6 @@ from ntkc.deriving import batches
 from ntkc.pipeline import Compilation, compile_source
 from ntkc.source import Source
 
-Data = dict[str, Any]
 IMAGES = (
     "output x |> conv(3, b_std=0.2) |> batch_norm |> relu |> conv(2, padding=valid) |> batch_norm |> relu |> flatten |> dense"
 )
@@ -38,8 +38,7 @@ def _compile(body: str) -> Compilation:
 
 
 def _certificate(name: str) -> Data:
-    data: Data = json.loads(json.dumps(_compile(NETWORKS[name]).certificate()))
-    return data
+    return certified(_compile(NETWORKS[name]))
 
 
 _right = cache(lambda name: json.dumps(_certificate(name)))
@@ -113,17 +112,6 @@ def test_a_wrong_integral_fails(case: str, monkeypatch: pytest.MonkeyPatch) -> N
     assert any(claim in failure for failure in _failures(_certificate("simple")))
 
 
-def _set(*path: Any, value: Any) -> Callable[[Data], None]:
-    def change(data: Data) -> None:
-        place: Any = data
-        for key in path[:-1]:
-            place = place[key]
-        assert place[path[-1]] != value
-        place[path[-1]] = value
-
-    return change
-
-
 def _scaled(kind: str, where: str) -> Callable[[Data], None]:
     """One moment, by 5 % of the largest."""
 
@@ -136,12 +124,12 @@ def _scaled(kind: str, where: str) -> Callable[[Data], None]:
 
 MAP = "maps", 0, "geometry"
 WRONG: dict[str, tuple[str, Callable[[Data], None]]] = {
-    "dual of the values for that of the slopes": ("simple", _set(*MAP, "pair", 1, value="dual_relu")),
-    "function that is no multiple of z": ("simple", _set(*MAP, "f", value="Max(0, z) + 1")),
-    "function of another node": ("simple", _set("nodes", 3, "function", value="Abs(z0)")),
-    "eps of another layer": ("deep", _set(*MAP, "eps", 0, value="1/100")),
-    "operand that is not Gaussian": ("simple", _set("nodes", 2, "operand", value=0)),
-    "bends of the other sign": ("simple", _set(*MAP, "bends", 0, value="-ratio(gram_root(c, a, b), a)/(2*pi)")),
+    "dual of the values for that of the slopes": ("simple", put((*MAP, "pair", 1), "dual_relu")),
+    "function that is no multiple of z": ("simple", put((*MAP, "f"), "Max(0, z) + 1")),
+    "function of another node": ("simple", put(("nodes", 3, "function"), "Abs(z0)")),
+    "eps of another layer": ("deep", put((*MAP, "eps", 0), "1/100")),
+    "operand that is not Gaussian": ("simple", put(("nodes", 2, "operand"), 0)),
+    "bends of the other sign": ("simple", put((*MAP, "bends", 0), "-ratio(gram_root(c, a, b), a)/(2*pi)")),
     "tangent within a batch": ("simple", _scaled("tangent", "within")),
     "tangent between batches": ("simple", _scaled("tangent", "between")),
     "moments of nothing": ("simple", lambda data: data["maps"][0]["values"].update(covariance=(np.ones((15, 15))).tolist())),

@@ -1,10 +1,10 @@
 """Integrals by a rule: their calls are proven against the recursion, what they stand for is proven or compared."""
 
-from dataclasses import replace
 from functools import cache
 
 import mpmath as mp
 import pytest
+from changes import changed
 
 from ntkc.pipeline import Compilation, compile_source
 from ntkc.source import Source
@@ -41,9 +41,7 @@ def _compiled(text: str) -> Compilation:
 
 
 def _changed(text: str, old: str, new: str) -> Compilation:
-    code = _compiled(text).code
-    assert old in code
-    return replace(_compiled(text), code=code.replace(old, new, 1))
+    return changed(_compiled(text), old, new)
 
 
 @pytest.mark.parametrize("text", [SQUARES, SIXTH, GRU])

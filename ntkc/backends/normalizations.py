@@ -9,7 +9,8 @@ from ntkc.gaussian.moments import A, B, C
 from ntkc.ir.normalization import FOUR, QUADRATURE, Normalization
 from ntkc.ir.program import Definition
 
-KINDS = ("", "_tangent", "_alone")
+TANGENT, ALONE = "_tangent", "_alone"
+KINDS = ("", TANGENT, ALONE)
 
 
 def parameters_of(found: Normalization, definitions: tuple[Definition, ...]) -> list[str]:

@@ -8,6 +8,7 @@ import sympy as sp
 
 from ntkc.backends.exact import callable_of, number_of, ratio, root_of_gram
 from ntkc.backends.matrices import present_after
+from ntkc.backends.normalizations import ALONE, TANGENT
 from ntkc.backends.normalized import centred, normalized
 from ntkc.ir.geometry import Pool, Window
 from ntkc.ir.normalization import Normalization
@@ -48,23 +49,30 @@ def _moments(law: Normalization, call: Callable[..., Any]) -> Stated:
     root, turn = (source.normal(size=(n + m, SPREAD)) for _ in range(2))
     root[n:] = 0.96 * root[:m] + 0.28 * root[n:]
     covariance, tangent = (np.round(v @ v.T / SPREAD + 0.1, 3) for v in (root, root + turn / 2))
-    own = [centred(covariance[:n, :n]), centred(covariance[n:, n:])]
 
     def moment(kind: str, same: bool) -> Any:
-        columns, second = (slice(None, n), own[0]) if same else (slice(n, None), own[1])
-        tables = [covariance[:n, columns], own[0], second]
-        tables = own[:1] if kind == "_alone" else [tangent[:n, columns], *tables] if kind else tables
+        tables = tables_of(kind, same, covariance, tangent, n)
         found = np.asarray(normalized(law, kind, tables, same, call, float), float)
-        return np.broadcast_to(found, (n,) if kind == "_alone" else (n, len(second))).tolist()
+        return np.broadcast_to(found, (n,) if kind == ALONE else (n, len(tables[-1]))).tolist()
 
     return {
         "sizes": list(SIZES),
         "covariance": covariance.tolist(),
         "tangent": tangent.tolist(),
         "parameters": {s.name: float(call(s, ())()) for s in sorted(_symbols(law), key=str)},
-        "within": {"second": moment("", True), "tangent": moment("_tangent", True), "mean": moment("_alone", True)},
-        "between": {"second": moment("", False), "tangent": moment("_tangent", False)},
+        "within": {"second": moment("", True), "tangent": moment(TANGENT, True), "mean": moment(ALONE, True)},
+        "between": {"second": moment("", False), "tangent": moment(TANGENT, False)},
     }
+
+
+def tables_of(kind: str, same: bool, covariance: Any, tangent: Any, n: int) -> list[Any]:
+    """What a function over batches reads, from tables of two batches of which the first has n values: the tangents where it
+    takes them, the covariances between both, or within the first, and those less means of each side."""
+    own = [centred(covariance[:n, :n]), centred(covariance[n:, n:])]
+    columns, second = (slice(None, n), own[0]) if same else (slice(n, None), own[1])
+    if kind == ALONE:
+        return own[:1]
+    return [*([tangent[:n, columns]] if kind == TANGENT else []), covariance[:n, columns], own[0], second]
 
 
 def _symbols(law: Normalization) -> set[sp.Symbol]:

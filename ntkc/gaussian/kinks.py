@@ -61,10 +61,15 @@ def kinks(function: sp.Expr) -> set[sp.Expr]:
     return {root for root in roots if root.is_real and root.is_number}
 
 
+def nearest_kink(function: sp.Expr) -> float:
+    """How far from 0 a piece changes, other than at 0; infinite where none does."""
+    return min((abs(float(k)) for k in kinks(function) if k != 0), default=float("inf"))
+
+
 @cache
 def damped(function: sp.Expr) -> tuple[Damped, ...]:
     """One p for each rate; none where there is no kink or no Taylor series at 0. Kinks elsewhere stay in r."""
-    found = pieces(function) or pieces(function, min((abs(float(k)) for k in kinks(function) if k != 0), default=np.inf))
+    found = pieces(function) or pieces(function, nearest_kink(function))
     if found is None or found[0] == found[1]:
         return ()
     try:

@@ -10,7 +10,7 @@ import mpmath as mp
 import numpy as np
 import sympy as sp
 
-from ntkc.gaussian.kinks import kinks, pieces
+from ntkc.gaussian.kinks import nearest_kink, pieces
 from ntkc.gaussian.terms import Z
 from ntkc.gaussian.values import Array, formula_values
 
@@ -53,8 +53,7 @@ def near(function: sp.Expr) -> Near | None:
                 return None
             sides = [sp.lambdify(Z, piece, "mpmath") for piece in pieces(function) or (function, function)]
             above, below = (tuple(_coefficient(k) for k in mp.taylor(side, mp.mpf(0), DEGREE)) for side in sides)
-            nearest = min((abs(float(k)) for k in kinks(function) if k != 0), default=1.0)
-            tries = (Near(radius, above, below) for radius in RADII if radius < nearest)
+            tries = (Near(radius, above, below) for radius in RADII if radius < nearest_kink(function))
             return next((found for found in tries if _exact(found, exact)), None)
     except (ArithmeticError, ValueError, TypeError):
         return None

@@ -11,6 +11,7 @@ from zlib import crc32
 import mpmath as mp
 import numpy as np
 
+from ntkc.backends.normalizations import ALONE, KINDS, TANGENT
 from ntkc.ir.normalization import Normalization
 from ntkc.verify.translation.duals import Wrong
 from ntkc.verify.translation.expression import everywhere
@@ -18,8 +19,6 @@ from ntkc.verify.translation.field import Field, Value
 from ntkc.verify.translation.monomials import Atom, key
 
 Array: TypeAlias = Any
-TANGENT, ALONE = "_tangent", "_alone"
-KINDS = ("", TANGENT, ALONE)
 APART = mp.mpf("1e-3")
 """By how much numbers differ that belong to different tables."""
 

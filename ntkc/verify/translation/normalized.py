@@ -10,12 +10,11 @@ import jax
 import numpy as np
 
 from ntkc.backends.exact import number_of
-from ntkc.backends.normalizations import parameters_of
-from ntkc.backends.normalized import centred, normalized
-from ntkc.backends.stated import caller
+from ntkc.backends.normalizations import ALONE, KINDS, parameters_of
+from ntkc.backends.normalized import normalized
+from ntkc.backends.stated import caller, tables_of
 from ntkc.ir.normalization import QUADRATURE, Normalization
 from ntkc.pipeline import Compilation
-from ntkc.verify.translation.batches import ALONE, KINDS, TANGENT
 from ntkc.verify.translation.claim import Claim
 
 Array = Any
@@ -47,7 +46,7 @@ def _compared(label: str, emitted: Callable[..., Array], kind: str, reference: C
     """Within the first batch, and between both."""
     gaps, (n, m) = [], VALUES
     for same in (True, False) if kind != ALONE else (True,):
-        tables = _tables(kind, same)
+        tables = tables_of(kind, same, *_drawn(), n)
         wanted = np.asarray(reference(tables=tables, same=same, number=float), float)
         gaps.append(float(np.max(abs(emitted(tables, same) - wanted)) / np.max(abs(wanted))))
     found = " within a batch and ".join(f"{gap:.0e}" for gap in gaps) + (" between two" if len(gaps) > 1 else "")
@@ -67,17 +66,6 @@ def _emitted(function: Callable[..., Any], given: list[float], rank: int, tables
 
 def _places(n: int, rank: int) -> tuple[int, ...]:
     return (n // 2, 2, *(1,) * (rank - 1)) if rank else (n,)
-
-
-def _tables(kind: str, same: bool) -> list[Array]:
-    """The tangents where they are wanted, the covariances between, and those less means within."""
-    (n, _), (covariance, moved) = VALUES, _drawn()
-    own = [centred(covariance[:n, :n]), centred(covariance[n:, n:])]
-    columns = slice(None, n) if same else slice(n, None)
-    second = own[0] if same else own[1]
-    if kind == ALONE:
-        return own[:1]
-    return [*([moved[:n, columns]] if kind == TANGENT else []), covariance[:n, columns], own[0], second]
 
 
 @cache
