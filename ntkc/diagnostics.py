@@ -59,7 +59,10 @@ class ArchError(Exception):
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
-        super().__init__("\n\n".join(str(d) for d in self.diagnostics))
+        super().__init__(self.diagnostics)  # its only argument, so that it travels between processes
+
+    def __str__(self) -> str:
+        return "\n\n".join(map(str, self.diagnostics))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

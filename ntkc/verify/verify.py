@@ -4,7 +4,11 @@ import traceback
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+from loky import ProcessPoolExecutor
 
 from ntkc.checker.check import prove
 from ntkc.diagnostics import ArchError
@@ -19,6 +23,8 @@ from ntkc.verify.translation.claim import Claim
 
 BUDGET = 20.0
 """Seconds of simulation, compilation included."""
+APART = {"JAX_PLATFORMS": "cpu"}
+"""The environment of the process that reads the code back: it must not reserve the accelerator's memory a second time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +55,12 @@ def verify(compilation: Compilation, seed: int = 0, budget: float = BUDGET, tran
     """Proves the derivation anew, reads the code back (with `translate`) and checks its numbers, then simulates finite networks
     for `budget` seconds (0: not at all)."""
     few, simulated = small(compilation), list[Simulated]()
-    with ThreadPoolExecutor(1) as meanwhile:  # XLA compiles while the interpreter proves; networks are drawn on idle cores
+    with ThreadPoolExecutor(1) as meanwhile, ProcessPoolExecutor(1, env=APART) as apart:
+        # XLA compiles while the interpreter proves, and another one reads the code back; networks are drawn on idle cores
         code = meanwhile.submit(emitted, few, seed)
+        read = apart.submit(_wall, "translation", partial(_read, translation, compilation, seed)) if translate else None
         rows = _wall("derivation", lambda: _proofs(compilation, seed))
-        if translate:
-            rows += _wall("translation", lambda: map(_translated, translation(compilation, seed)))
+        rows += read.result() if read else []
         rows += _wall("reference", lambda: map(_agreed, agreements(few, seed, code.result())))
     rows += _wall("properties", lambda: map(_property, properties(few, seed)))
     if budget > 0:
@@ -81,8 +88,8 @@ def _draws(compilation: Compilation, budget: float, seed: int, found: list[Simul
     return map(_simulated, found)
 
 
-def _translated(found: Claim) -> Row:
-    return Row(found.claim, found.status, found.detail, found.ok, "translation")
+def _read(translation: Callable[..., list[Claim]], *arguments: Any) -> list[Row]:
+    return [Row(found.claim, found.status, found.detail, found.ok, "translation") for found in translation(*arguments)]
 
 
 def _property(found: Property) -> Row:

@@ -1,6 +1,7 @@
 """Functions of arrays that need care in floating point."""
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -209,8 +210,9 @@ def _damped_pair(p, q, c, a, b):
 
 def _repeat(count, body, state):
     """`lax.fori_loop`, with a state of the shapes and types that a turn gives it."""
-    state, settled = _settled(lambda s: body(0, s), state)
-    return lax.fori_loop(0, count, lambda i, s: settled(body(i, s)), state)
+    turn = jax.jit(body)  # traced once for its shapes and the loop
+    state, settled = _settled(partial(turn, 0), state)
+    return lax.fori_loop(0, count, lambda i, s: settled(turn(i, s)), state)
 
 
 def _by_cells(cell, count, states, dtype, tables, firsts, seconds):
@@ -241,6 +243,7 @@ def _where(condition, x, y):
 
 def _stack(count, body, state):
     """`lax.scan` over turns, with a state of the shapes and types that a turn gives it."""
+    body = jax.jit(body)  # traced once for its shapes and the loop
     state, settled = _settled(lambda s: body(s, None)[0], state)
 
     def turn(s, _):
@@ -252,11 +255,16 @@ def _stack(count, body, state):
 
 def _settled(turn, state):
     """The state before the first turn as wide as any later one, and a function that makes a later one as wide."""
+    state = tuple(map(jnp.asarray, state))
     for _ in range(3):
         after = jax.eval_shape(turn, state)
-        pairs = [(jnp.asarray(v), s) for v, s in zip(state, after, strict=True)]
-        state = tuple(
-            jnp.broadcast_to(v.astype(jnp.promote_types(v.dtype, s.dtype)), jnp.broadcast_shapes(v.shape, s.shape))
-            for v, s in pairs
+        before, state = (
+            state,
+            tuple(
+                jnp.broadcast_to(v.astype(jnp.promote_types(v.dtype, s.dtype)), jnp.broadcast_shapes(v.shape, s.shape))
+                for v, s in zip(state, after, strict=True)
+            ),
         )
+        if all(v.shape == w.shape and v.dtype == w.dtype for v, w in zip(before, state, strict=True)):
+            break
     return state, lambda s: tuple(jnp.broadcast_to(jnp.asarray(v, w.dtype), w.shape) for v, w in zip(s, state, strict=True))

@@ -24,6 +24,7 @@ def _by_pairs(x1, x2, params, get, symmetric, dtype, precision):
     def pick(tree, i):
         return jax.tree.map(lambda v: v[i], tree)
 
+    @jax.jit
     def pairs(i, j):
         if chunk == 1:
             return jax.tree.map(lambda v: v[None], one(pick(wide1, i[0]), pick(wide2, j[0]), pick(left, i[0]), pick(right, j[0])))
@@ -34,13 +35,16 @@ def _by_pairs(x1, x2, params, get, symmetric, dtype, precision):
 
     count = n1 * (n1 - 1) // 2 if symmetric else n1 * n2
 
+    def places(step):
+        return _nth_pair(jnp.minimum(step * chunk + jnp.arange(chunk), max(count - 1, 0)), n1, n2, symmetric)
+
     def body(step, out):
-        i, j = _nth_pair(jnp.minimum(step * chunk + jnp.arange(chunk), max(count - 1, 0)), n1, n2, symmetric)
+        i, j = places(step)
         found = pairs(i, j)
         out = jax.tree.map(lambda o, v: o.at[i, j].set(v), out, found)
         return jax.tree.map(lambda o, v: o.at[j, i].set(v), out, found) if symmetric else out
 
-    shapes = jax.eval_shape(lambda: pairs(*jnp.zeros((2, chunk), int)))
+    shapes = jax.eval_shape(lambda: pairs(*places(0)))
     empty = jax.tree.map(lambda s: jnp.zeros((n1, n2), s.dtype), shapes)
     out = lax.fori_loop(0, -(-count // chunk), body, empty)
     return _on_diagonal(out, _own_tables(wide1, left, between, dtype)) if symmetric else out
@@ -55,6 +59,7 @@ def _nth_pair(k, n1, n2, symmetric):
     return i, k - i * (i - 1) // 2
 
 
+@jax.jit
 def _kept(v):
     """The same table behind a loop that XLA cannot see through: on CPU it computes a layer again for each tap that reads it."""
     if jnp.ndim(v) < 2:

@@ -2,7 +2,9 @@
 Axes after these (pairs of samples) are carried along."""
 
 import math
+from functools import partial
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -24,6 +26,7 @@ def _taken(x, axis, index):
     return jnp.take(x, jnp.asarray(index), axis)
 
 
+@partial(jax.jit, static_argnames=("axes", "full"))
 def _windowed(x, axes, full):
     """Sum over the taps of a window, which move x and x' together, one axis after the other; divided by nothing."""
     rank = len(axes)
