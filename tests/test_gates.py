@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import mpmath as mp
 import numpy as np
 import pytest
+from draws import drawn
 from scipy.integrate import quad
 from scipy.special import erf
 
@@ -156,7 +157,7 @@ def test_finite_networks_converge(width: int) -> None:
 
     keys = jax.random.split(jax.random.key(width), 100)
     for found, of in ((exact.nngp, outer), (exact.ntk, tangent)):
-        draws = np.array([*map(jax.jit(of), keys)])
+        draws = drawn(of, keys)
         gap = np.maximum(np.abs(draws.mean(0) - found) - 1.5 / width * np.abs(found).max(), 0)
         assert np.sqrt(np.mean(gap**2 / (draws.var(0, ddof=1) / len(draws)))) < 2.2
 

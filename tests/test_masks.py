@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from draws import drawn
 
 from ntkc import ArchError, Compilation, compile_source
 from ntkc.ir.network import InputNode
@@ -109,12 +110,11 @@ def test_finite_networks_converge(name: str) -> None:
     found, module, x = net.kernel(X.astype("float32"), mask=mask), net.with_masks().module(), jnp.asarray(X, "float32")
     xs = module._inputs("x", x, {"mask": mask})
 
-    @jax.jit
     def draw(key: jax.Array) -> jax.Array:
         y = module._forward(module._Weights({}, key, 256), xs, module.PARAMS, 128)
         return y @ y.T / 128
 
-    samples = np.array([draw(key) for key in jax.random.split(jax.random.key(0), 48)])
+    samples = drawn(draw, jax.random.split(jax.random.key(0), 48))
     gap = np.maximum(np.abs(samples.mean(0) - found.nngp) - 0.01 * np.abs(found.nngp).max(), 0)
     assert np.sqrt(np.mean((gap / (samples.std(0) / np.sqrt(48))) ** 2)) < 2.2
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from draws import drawn
 
 from ntkc import Compilation, compile_source
 from ntkc.ir.sinusoids import BASE, Sinusoids
@@ -158,5 +159,5 @@ def test_networks_converge(name: str) -> None:
         return flat @ flat.T
 
     keys = jax.random.split(jax.random.key(0), DRAWS)
-    assert _z(np.array(list(map(jax.jit(outer), keys))), np.asarray(found.nngp)) < 2.2
-    assert _z(np.array(list(map(jax.jit(tangent), keys))), np.asarray(found.ntk)) < 2.2
+    assert _z(drawn(outer, keys), np.asarray(found.nngp)) < 2.2
+    assert _z(drawn(tangent, keys), np.asarray(found.ntk)) < 2.2

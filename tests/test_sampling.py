@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from draws import drawn
 
 from ntkc import ArchError, Compilation, compile_source, load
 from ntkc.cli import main
@@ -132,7 +133,7 @@ def _of_draws(compilation: Compilation, x: np.ndarray, width: int, draws: int, o
         return flat @ flat.T
 
     keys = jax.random.split(jax.random.key(width), draws)
-    return tuple(np.array(list(map(jax.jit(f), keys))) for f in (outer, tangent))  # type: ignore[return-value]
+    return drawn(outer, keys), drawn(tangent, keys)
 
 
 def _z(draws: np.ndarray, expected: Any, error: Any, allowed: float) -> float:
@@ -163,7 +164,7 @@ def test_each_batch_is_normalized_by_itself() -> None:
         y1, y2 = (module._forward(module._Weights({}, key, 256), (x,), module.PARAMS, 128) for x in (x1, x2))
         return y1 @ y2.T / 128
 
-    draws = np.array([jax.jit(outer)(key) for key in jax.random.split(jax.random.key(0), 32)])
+    draws = drawn(outer, jax.random.split(jax.random.key(0), 32))
     found = compilation.kernel(x1, x2)
     assert _z(draws, found.nngp, found.nngp_error, 0.01) < 2.2
     whole = compilation.nngp(np.concatenate([x1, x2]))[:4, 4:]

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from draws import drawn
 
 from ntkc import Compilation, compile_source
 from ntkc.source import Source
@@ -111,7 +112,7 @@ def test_finite_networks_converge(name: str) -> None:
     for kind, draws in (("nngp", outer), ("ntk", tangent)):
         expected, errors = np.asarray(getattr(found, kind)), []
         for width, count in ((16, 40), (128, 40)):
-            samples = np.array(list(map(jax.jit(draws(width)), jax.random.split(jax.random.key(1), count))))
+            samples = drawn(draws(width), jax.random.split(jax.random.key(1), count))
             errors.append(np.linalg.norm(samples - expected, axis=(1, 2)).mean() / np.linalg.norm(expected))
             gap = np.maximum(np.abs(samples.mean(0) - expected) - 0.01 * np.abs(expected).max(), 0)
         assert errors[1] < errors[0] / 1.8  # of one draw, as 1 / sqrt(width)

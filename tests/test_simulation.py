@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from draws import drawn
 
 from ntkc import ArchError, Compilation, compile_source
 from ntkc.source import Source
@@ -39,8 +40,7 @@ def _compile(body: str) -> Compilation:
 
 def _draws(compilation: Compilation, x: jax.Array, width: int, count: int, of: Callable[[Any, Any], Any]) -> np.ndarray:
     module = compilation.module()
-    one = jax.jit(lambda key: of(module, module.init(key, width)))
-    return np.array([one(key) for key in jax.random.split(jax.random.key(width), count)])
+    return drawn(lambda key: of(module, module.init(key, width)), jax.random.split(jax.random.key(width), count))
 
 
 def _z(samples: np.ndarray, expected: np.ndarray) -> float:
