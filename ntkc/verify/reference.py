@@ -1,7 +1,8 @@
 """Compilation -> Agreements: the emitted code against the reference backend, on shared samples."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -51,18 +52,22 @@ def emitted(compilation: Compilation, seed: int) -> Emitted:
     """On the shared samples. Most of its time goes into XLA, which leaves the interpreter to others."""
     x = samples_of(compilation, seed)
     single, batches = in_single(x), compilation.recursion.batches
-    between = kernels(compilation, *(halves(x) if batches else (x, x)))
-    alone, diagonal = kernels(compilation, single), diagonals(compilation, single)
-    return Emitted(between, alone, diagonal, kernels(compilation, x) if batches else None)
+    compilation.module()
+    with ThreadPoolExecutor(2) as pool:  # XLA compiles one program on little more than one core
+        between = pool.submit(kernels, compilation, *(halves(x) if batches else (x, x)))
+        alone, diagonal = pool.submit(kernels, compilation, single), pool.submit(diagonals, compilation, single)
+        whole = pool.submit(kernels, compilation, x) if batches else None
+        return Emitted(between.result(), alone.result(), diagonal.result(), whole.result() if whole else None)
 
 
-def agreements(compilation: Compilation, seed: int, code: Emitted) -> list[Agreement]:
-    """Of `kernel` between samples in float64, of `kernel` of samples with themselves in float32, and of `diagonal`."""
+def agreements(compilation: Compilation, seed: int, code: Callable[[], Emitted]) -> list[Agreement]:
+    """Of `kernel` between samples in float64, of `kernel` of samples with themselves in float32, and of `diagonal`. What the code
+    gives is asked for last, since XLA may still be compiling it."""
     x = samples_of(compilation, seed)
     if compilation.recursion.batches:
         return list(_of_batches(compilation, x, code))
-    between, alone, diagonal = code.between, code.alone, code.diagonal
-    reference = _reference(compilation, x)
+    reference, compiled = _reference(compilation, x), code()
+    between, alone, diagonal = compiled.between, compiled.alone, compiled.diagonal
     pairs = [pair for pair in reference if pair[0] != pair[1]]
     rows = []
     for kind in kinds(compilation):
@@ -78,21 +83,22 @@ def agreements(compilation: Compilation, seed: int, code: Emitted) -> list[Agree
     return rows
 
 
-def _of_batches(compilation: Compilation, x: Samples, code: Emitted) -> Iterator[Agreement]:
+def _of_batches(compilation: Compilation, x: Samples, code: Callable[[], Emitted]) -> Iterator[Agreement]:
     """Of one batch with itself, in float64 and float32, and of its halves as two batches."""
     within, across = (evaluate(compilation.recursion, a, b, 15) for a, b in ((x, x), halves(x)))
-    assert code.whole is not None
+    found = code()
+    assert found.whole is not None
     for kind in kinds(compilation):
         whole, apart = (
             {(kind, name): v.astype(float) for name, v in getattr(values, kind).items()} for values in (within, across)
         )
-        for claim, found, exact, tolerance in (
-            (f"emitted {kind} of a batch against the reference", code.whole, whole, TOLERANCE),
-            (f"emitted {kind} between two batches against the reference", code.between, apart, TOLERANCE),
-            (f"emitted {kind} of a batch in float32 against the reference", code.alone, whole, TOLERANCE32),
-            (f"emitted diagonal of the {kind}", code.diagonal, {key: np.diagonal(v) for key, v in whole.items()}, TOLERANCE32),
+        for claim, got, exact, tolerance in (
+            (f"emitted {kind} of a batch against the reference", found.whole, whole, TOLERANCE),
+            (f"emitted {kind} between two batches against the reference", found.between, apart, TOLERANCE),
+            (f"emitted {kind} of a batch in float32 against the reference", found.alone, whole, TOLERANCE32),
+            (f"emitted diagonal of the {kind}", found.diagonal, {key: np.diagonal(v) for key, v in whole.items()}, TOLERANCE32),
         ):
-            gap = max(_relative(found[key] - v, v) for key, v in exact.items())
+            gap = max(_relative(got[key] - v, v) for key, v in exact.items())
             yield Agreement(claim, gap, tolerance, max(v.size for v in exact.values()))
 
 

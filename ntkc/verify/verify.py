@@ -60,8 +60,8 @@ def verify(compilation: Compilation, seed: int = 0, budget: float = BUDGET, tran
         code = meanwhile.submit(emitted, few, seed)
         read = apart.submit(_wall, "translation", partial(_read, translation, compilation, seed)) if translate else None
         rows = _wall("derivation", lambda: _proofs(compilation, seed))
-        rows += read.result() if read else []
-        rows += _wall("reference", lambda: map(_agreed, agreements(few, seed, code.result())))
+        agreed = _wall("reference", lambda: map(_agreed, agreements(few, seed, code.result)))
+        rows += [*(read.result() if read else []), *agreed]
     rows += _wall("properties", lambda: map(_property, properties(few, seed)))
     if budget > 0:
         rows += _wall("simulation", lambda: _draws(few, budget, seed, simulated))
