@@ -17,7 +17,7 @@ from ntkc.backends.reference import evaluate
 from ntkc.checker.check import NoCertificate, prove
 from ntkc.demo import run_demo
 from ntkc.diagnostics import ArchError
-from ntkc.files import InputError, writing
+from ntkc.files import InputError, check_writable, writing
 from ntkc.ir.show import latex, text
 from ntkc.lowering.forms import Forms
 from ntkc.passes.format import format_file
@@ -25,7 +25,6 @@ from ntkc.passes.parse import parse
 from ntkc.passes.read import read
 from ntkc.pipeline import Compilation, compile_source
 from ntkc.samples import Samples, call_options, read_samples
-from ntkc.sampling.inputs import checked
 from ntkc.sampling.sampled import Sampled
 from ntkc.verify.report.page import Run, page
 from ntkc.verify.verify import BUDGET, Report, Row, verify
@@ -69,6 +68,8 @@ def _compiles(command: Callable[..., None]) -> Callable[..., None]:
         if any(not sep or not value for _, sep, value in pairs):
             raise click.UsageError("--set takes NAME=VALUE")
         overrides = {name: value for name, _, value in pairs}
+        for written in ("output", "path", "place"):
+            check_writable(kwargs.get(written))
         sampled = kwargs.get("sampled") is not None
         compilation = compile_source(read(file), arch, overrides, masked=masked, sampled=sampled)
         for warning in compilation.warnings:
@@ -108,8 +109,8 @@ def fmt(file: Path, write: bool, only_check: bool) -> None:
     if only_check and formatted != source.text:
         raise InputError("not-canonical", f"{file}: not in the canonical form; run `ntkc fmt --write {file}`")
     if write:
-        with writing(file):
-            file.write_text(formatted, encoding="utf-8")
+        with writing(file) as new:
+            new.write_text(formatted, encoding="utf-8")
     elif not only_check:
         click.echo(formatted, nl=False)
 
@@ -135,8 +136,8 @@ def show(compilation: Compilation, stage: str) -> None:
 def derive(compilation: Compilation, as_latex: bool, path: Path | None) -> None:
     """Print the derived recursion, or write what proves it."""
     if path is not None:
-        with writing(path):
-            path.write_text(json.dumps(compilation.certificate(), indent=1) + "\n", encoding="utf-8")
+        with writing(path) as new:
+            new.write_text(json.dumps(compilation.certificate(), indent=1) + "\n", encoding="utf-8")
         return
     click.echo(latex(compilation.recursion) if as_latex else text(compilation.recursion))
 
@@ -168,8 +169,8 @@ def verify_command(
     run = Run(seed=0, budget=0 if no_simulate else budget)
     report = verify(compilation, run.seed, run.budget, not no_translate)
     if place is not None:
-        with writing(place):
-            place.write_text(page(compilation, report, run), encoding="utf-8")
+        with writing(place) as new:
+            new.write_text(page(compilation, report, run), encoding="utf-8")
     if as_json:
         rows = [{"claim": r.claim, "status": r.status, "detail": r.detail, "ok": r.ok} for r in report.rows]
         click.echo(json.dumps({"ok": report.ok, "claims": rows}))
@@ -195,8 +196,8 @@ def build(compilation: Compilation, output: Path | None) -> None:
     if output is None:
         click.echo(compilation.code, nl=False)
     else:
-        with writing(output):
-            output.write_text(compilation.code, encoding="utf-8")
+        with writing(output) as new:
+            new.write_text(compilation.code, encoding="utf-8")
 
 
 @main.command(name="eval")
@@ -233,7 +234,7 @@ def eval_command(
     if digits is not None and (sampled is not None or output is not None or as_json):
         raise click.UsageError("--digits prints what was derived, as text: leave out --sampled, --output and --json")
     if digits is not None:
-        _print_digits(compilation.with_masks() if "mask" in given else compilation, sides, get, digits)
+        _print_digits(compilation.with_masks() if "mask" in given else compilation, sides, given, get, digits)
         return
     if compilation.derived is None:
         options = {"seed": seed} | ({} if sampled is None else {"samples": sampled})
@@ -243,8 +244,8 @@ def eval_command(
         raise InputError("bad-samples", str(error)) from error
     arrays = {kind: np.asarray(v) for kind in _KINDS if (v := getattr(found, kind, None)) is not None}
     if output is not None:
-        with writing(output):
-            np.savez(output, **arrays)  # type: ignore[arg-type]
+        with writing(output) as new, new.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
     if as_json:
         click.echo(json.dumps({"ok": True, **{kind: values.tolist() for kind, values in arrays.items()}}))
     else:
@@ -259,13 +260,12 @@ def _print_summary(arrays: dict[str, np.ndarray], found: object) -> None:
         click.echo(f"sampled, {found.samples} slices, standard error at most: {errors}")
 
 
-def _print_digits(compilation: Compilation, sides: list[Samples], get: str, digits: int) -> None:
+def _print_digits(compilation: Compilation, sides: list[Samples], given: dict[str, Any], get: str, digits: int) -> None:
     recursion = compilation.recursion
     if recursion.batches:
         raise click.UsageError("--digits goes pair by pair, and `batch_norm` takes whole batches: leave it out for float64")
     try:
-        for name, side in zip(("x1", "x2"), sides, strict=False):
-            checked(name, side.inputs, compilation.network)
+        compilation.checked(*(side.inputs for side in sides), **given)
     except (ValueError, TypeError) as error:
         raise InputError("bad-samples", str(error)) from error
     rows, *others = ([side.row(i, recursion.givens) for i in range(len(side.inputs[0]))] for side in sides)

@@ -78,5 +78,5 @@ def _plot(compilation: Compilation) -> None:
         axes.plot(np.degrees(angles), np.asarray(values) / float(values[0]), label=name)
     axes.set(xlabel="angle between x and x' (degrees)", ylabel="kernel / kernel at angle 0", title=compilation.network.name)
     axes.legend()
-    with writing(PLOT):
-        figure.savefig(PLOT, dpi=150)
+    with writing(PLOT) as new:
+        figure.savefig(new, dpi=150)

@@ -1,5 +1,8 @@
 """Files that a command reads and writes."""
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,9 +26,54 @@ class Unwritable(InputError):
 
 
 @contextmanager
-def writing(path: str | Path) -> Iterator[None]:
-    """What keeps the body from writing a file, in words."""
+def writing(path: str | Path) -> Iterator[Path]:
+    """Where the body writes a file, which takes its place when it is whole: a full disk leaves what was there."""
+    place = Path(path).resolve()
+    with _said(path):
+        _check(place)
+        if place.exists() and not (place.is_file() and os.access(place.parent, os.W_OK)):  # a pipe, or what cannot be moved
+            yield place
+            return
+        handle, name = tempfile.mkstemp(place.suffix, f".{place.stem}.", place.parent)
+        os.close(handle)
+        try:
+            yield Path(name)
+            _keep_mode(place, Path(name))
+            os.replace(name, place)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+
+def check_writable(path: str | Path | None) -> None:
+    """Before long work, whose result would be lost."""
+    if path is not None:
+        with _said(path):
+            _check(Path(path).resolve())
+
+
+@contextmanager
+def _said(path: str | Path) -> Iterator[None]:
+    """What the system refuses, in words."""
     try:
         yield
     except OSError as error:
         raise Unwritable("unwritable", f"`{path}` cannot be written: {(error.strerror or str(error)).lower()}") from error
+
+
+def _check(place: Path) -> None:
+    if place.is_dir():
+        raise IsADirectoryError(0, "is a directory")
+    if not place.parent.is_dir():
+        raise FileNotFoundError(0, "no such file or directory")
+    if not os.access(place if place.exists() else place.parent, os.W_OK):
+        raise PermissionError(0, "permission denied")
+
+
+def _keep_mode(place: Path, new: Path) -> None:
+    """Who may read the file: as before, or as of any new file."""
+    if place.exists():
+        shutil.copymode(place, new)
+    else:
+        mask = os.umask(0)
+        os.umask(mask)
+        new.chmod(0o666 & ~mask)

@@ -11,6 +11,8 @@ from types import ModuleType
 from typing import Any
 from warnings import warn
 
+import jax
+
 from ntkc.backends.jax import emit, emit_finite
 from ntkc.backends.stated import stated
 from ntkc.certificate import certificate
@@ -27,6 +29,7 @@ from ntkc.passes.parse import parse
 from ntkc.passes.read import read
 from ntkc.passes.resolve import Gated, resolve
 from ntkc.passes.warn import warn as warnings_of
+from ntkc.sampling.inputs import Side
 from ntkc.sampling.sampled import Sampled, diagonal, sampled
 from ntkc.source import Source, Span
 
@@ -63,6 +66,14 @@ class Compilation:
     def _taking(self, options: Mapping[str, Any]) -> ModuleType:
         """The module that takes these options."""
         return (self.with_masks() if "mask" in options else self).module()
+
+    def checked(self, x1: Any, x2: Any = None, **given: Any) -> list[Side]:
+        """x1 and x2 as `kernel` reads them, with the adjacencies and masks that are given, or an error that says what was
+        expected."""
+        module, number = self.module(), None if x2 is None else 0
+        sides = [("x1", x1, number)] if x2 is None else [("x1", x1, number), ("x2", x2, 1)]
+        with jax.enable_x64(True):
+            return [Side.of(module._inputs(name, x, given, i), module.INPUTS, module.GIVENS) for name, x, i in sides]
 
     @property
     def recursion(self) -> Recursion:
@@ -104,10 +115,10 @@ class Compilation:
 
     def sampled(self, x1: Any, x2: Any = None, **options: Any) -> Sampled:
         """The same by Monte Carlo over `samples=4096` slices of the infinitely wide network, with standard errors; `seed=0`."""
-        network = self.network
-        if options.get("mask") is not None:
-            network = _masked(self.source, network.name, tuple(self.overrides.items()), True).network
-        return sampled(network, x1, x2, **options)
+        masked = options.get("mask") is not None
+        limit = _masked(self.source, self.network.name, tuple(self.overrides.items()), True) if masked else self
+        given, options = limit.module()._split({k: v for k, v in options.items() if k != "mask" or masked})
+        return sampled(limit.network, limit.checked(x1, x2, **given), masked=masked, **options)
 
     def nngp(self, x1: Any, x2: Any = None, **options: Any) -> Any:
         """The NNGP kernel, (n1, n2)."""

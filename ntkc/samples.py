@@ -1,5 +1,6 @@
 """Files of samples -> what a kernel is called with: an .npy file of one input, or an .npz file of all inputs by name."""
 
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from ntkc.ir.network import InputNode, Network
 from ntkc.ir.recursion import GivenArray, mask_name
 
 Array = npt.NDArray[Any]
+_NPY, _ZIP = b"\x93NUMPY", b"PK"  # how the files begin
+_DAMAGED = (ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, BadZipFile, zlib.error)  # of NumPy and zipfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,7 @@ class Samples:
 def read_samples(path: Path, network: Network) -> Samples:
     """Everything that `path` holds, each name known to the network."""
     nodes = [node for node in network.nodes if isinstance(node, InputNode)]
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        arrays = dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else {nodes[0].name: np.asarray(loaded)}
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise InputError("unreadable-samples", f"{path} is not a readable .npy or .npz file: {error}") from error
+    arrays = _arrays(path, nodes[0].name)
     needed = [*(n.name for n in nodes), *(n.adjacency for n in nodes if n.adjacency)]
     masks = {mask_name(n.name): n.name for n in nodes if n.type.maskable}
     for name in arrays:
@@ -57,6 +56,33 @@ def read_samples(path: Path, network: Network) -> Samples:
         {n.adjacency: arrays[n.adjacency] for n in nodes if n.adjacency},
         {name: arrays[key] for key, name in masks.items() if key in arrays},
     )
+
+
+def _arrays(path: Path, alone: str) -> dict[str, Array]:
+    """Those of an .npz file, or that of an .npy file by the name of the input that it is."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_NPY))
+            if not start.startswith((_NPY, _ZIP)):
+                raise _unreadable(path, "is no .npy or .npz file" if start else "is empty")
+            file.seek(0)
+            loaded = np.load(file, allow_pickle=False)
+            found = dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else {alone: loaded}
+    except OSError as error:
+        raise InputError("unreadable-samples", f"`{path}` cannot be read: {(error.strerror or str(error)).lower()}") from error
+    except MemoryError as error:
+        raise InputError("unreadable-samples", f"`{path}` holds more than fits into memory: {error}") from error
+    except _DAMAGED as error:
+        pickled = "pickle" in str(error)  # NumPy would advise to load it all the same, which runs what the file says
+        raise _unreadable(path, "holds Python objects, not numbers" if pickled else f"is damaged: {error}") from error
+    if strange := [name for name, v in found.items() if not isinstance(v, np.ndarray)]:
+        raise _unreadable(path, f"holds `{strange[0]}`, which is no array")
+    return found
+
+
+def _unreadable(path: Path, what: str) -> InputError:
+    cure = "write samples with `numpy.save(path, x)`, or several arrays with `numpy.savez(path, x=x)`"
+    return InputError("unreadable-samples", f"`{path}` {what}; {cure}")
 
 
 def call_options(sides: list[Samples]) -> dict[str, Any]:

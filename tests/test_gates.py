@@ -9,6 +9,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 from draws import drawn
+from gru import GATE, GRU
 from scipy.integrate import quad
 from scipy.special import erf
 
@@ -20,16 +21,6 @@ from ntkc.gaussian.orthants import moment
 from ntkc.gaussian.price import Expectation
 from ntkc.source import Source
 
-GATE = "activation gate(z) = (1 + erf(z)) / 2\n"
-GRU = """layer Wz = dense(W_std=1.1, b_std=0.3)
-layer Uz = dense(W_std=1.3)
-layer Wh = dense(W_std=1.4)
-layer Uh = dense(b_std=0.2)
-hs = scan u in x, h = 0 {
-    z = gate(Wz(h) + Uz(u))
-    h = z * h + (1 - z) * erf(Wh(h) + Uh(u))
-}
-"""
 RESET = """layer Wz = dense(b_std=0.3)
 layer Uz = dense()
 layer Wr = dense(W_std=1.2)

@@ -103,6 +103,29 @@ def _finite_agrees(net: Compilation, short: Callable[[int], Compilation]) -> Non
         np.testing.assert_allclose(found[i], alone[0], rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("scaling", ["linear, tied_query_key=true", "sqrt"])
+def test_positions_of_attention_are_counted_from_the_first_present_one(scaling: str) -> None:
+    """Wherever the padding stands."""
+    body = f"attention(scaling={scaling}, position_std=2) |> last |> dense"
+    net = _compile(8, f"output dense(x) |> {body}", sampled=scaling == "sqrt").with_masks()
+    before = [np.stack([np.roll(row, 8 - n, 0) for row, n in zip(v, (8, 6, 4), strict=True)]) for v in (X, MASK)]
+    with jax.enable_x64(True):
+        weights = net.module().init(jax.random.key(0), 16)
+        sides = [net.module().apply(weights, x, mask=mask) for x, mask in ((X, MASK), before)]
+    np.testing.assert_allclose(*sides, rtol=1e-12)
+
+
+def test_sampled_logits_count_positions_from_the_first_present_one() -> None:
+    body = "output dense(x) |> attention(scaling=sqrt, position_std=3) |> global_avg_pool |> dense"
+    net, x = _compile(8, body, sampled=True), X[[0, 0]]
+    shifted = np.stack([np.roll(x[0], 2, 0), x[1]])
+    after, before = (
+        net.sampled(v, mask=np.stack([mask, mask | True]), samples=65536, replicates=32)
+        for v, mask in ((x, np.arange(8) < 6), (shifted, np.arange(8) >= 2))
+    )
+    assert np.all(np.abs(after.nngp - before.nngp) <= 6 * np.hypot(after.nngp_error, before.nngp_error))
+
+
 @pytest.mark.parametrize("name", _some_slow([*NETWORKS, *GAPS]))
 def test_finite_networks_converge(name: str) -> None:
     mask = MASK if name != "gaps" else np.random.default_rng(1).integers(2, size=(3, 8)).astype(bool)

@@ -29,6 +29,7 @@ from ntkc.ir.recursion import Data, given_symbol, mask_name, of_self
 from ntkc.lowering.prune import calls
 
 IMPORTS = """import math
+import os
 from functools import partial
 from typing import Any, NamedTuple
 

@@ -111,7 +111,7 @@ def _attend(
     heads = 1 if scaling == "linear" else math.isqrt(inner - 1) + 1
     size = inner if heads == 1 else heads
     h = h.reshape(h.shape[0], n, d)
-    at = h if position_std is None else h + position_std * weights(name + "/positions", (n, d))
+    at = h if position_std is None else h + position_std * _from_first(weights(name + "/positions", (n, d)), present)
     query = _heads(at @ weights.scaled(name + "/Q", (d, heads * size), query_std / math.sqrt(d), standard), heads)
     key_std = query_std if key_std is None and tied else 1 if key_std is None else key_std
     key = query if tied else _heads(at @ weights.scaled(name + "/K", (d, heads * size), key_std / math.sqrt(d), standard), heads)
@@ -123,6 +123,14 @@ def _attend(
     if b_std is not None:
         y = y + weights.scaled(name + "/b", y.shape[-1:], b_std, standard)
     return y.reshape(h.shape[0], *shape, y.shape[-1])
+
+
+def _from_first(table: Any, present: Any) -> Any:
+    """A row for each position, counted from the first one that is present in each sample."""
+    if present is None:
+        return table
+    first = jnp.argmax(present, 1)[:, None]
+    return table[jnp.maximum(jnp.arange(len(table)) - first, 0)]
 
 
 def _mix(logits: Any, mechanism: str, causal: bool, present: Any) -> Any:

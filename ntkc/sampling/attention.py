@@ -26,7 +26,7 @@ def random_heads(value: Value, law: RandomLogits, formulas: Formulas, slices: in
     of covariance E h h'. The weights' own derivatives are in the layer's rule, except those of queries and keys."""
     b, p = value.val.shape[2:]
     square, tangent = (np.einsum("gnbp,gncq->bpcq", value.weights * v, v).reshape(b * p, b * p) for v in (value.val, value.tan))
-    place = formulas.number(law.position) * np.tile(np.eye(p), (b, b))
+    place = formulas.number(law.position) * _same_place(value.present, b, p)
     scale = np.sqrt(formulas.number(law.scale))
 
     def kronecker(left: Array, right: Array) -> Array:
@@ -42,6 +42,13 @@ def random_heads(value: Value, law: RandomLogits, formulas: Formulas, slices: in
     attend = _mechanism(law.mechanism, law.causal, value.present)
     val, tan = pushed_once(lambda g, v: jnp.einsum("nbpq,nbq->nbp", attend(g), v), (logits, carried[0]), (moving, carried[1]))
     return Value(val[None], tan[None], value.grid)
+
+
+def _same_place(present: Array | None, samples: int, positions: int) -> Array:
+    """Where two positions have one number, counted from the first one that is present in each sample."""
+    first = np.zeros(samples, int) if present is None else np.argmax(present, 1)
+    number = (np.arange(positions) - first[:, None]).ravel()
+    return np.asarray(number[:, None] == number, float)
 
 
 def _mechanism(name: str, causal: bool, present: Array | None) -> Callable[[Any], Any]:

@@ -1,19 +1,15 @@
 """Which positions of a value are present: absent ones are 0, and left out of what is averaged or attended."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from ntkc.backends.matrices import present_after
-from ntkc.backends.prelude.checks import _check_lengths
-from ntkc.diagnostics import ArchError
 from ntkc.ir.geometry import Geometry, Given, GlobalPool, Pool, Select, Start, Window, counts_present
 from ntkc.ir.network import (
     CombineNode,
     ConcatNode,
-    InputNode,
     MapNode,
     MixingNode,
     Network,
@@ -22,41 +18,7 @@ from ntkc.ir.network import (
     VectorNode,
     WeightedNode,
 )
-from ntkc.ir.padding import Padding
 from ntkc.sampling.value import Array, Value
-
-
-def masks(network: Network, given: Any, inputs: Sequence[Array], batches: tuple[int, ...]) -> dict[str, Array]:
-    """(samples of x1 and x2, positions) of each input with one axis of positions, by name; all present where nothing is said."""
-    if given is None:
-        return {}
-    padding, scans = Padding(network), any(loop.scan for loop in network.loops)
-    if padding.problems:
-        raise ArchError(padding.problems)
-    nodes = [node for node in network.nodes if isinstance(node, InputNode)]
-    sides = given if isinstance(given, tuple | list) else (given,)
-    if len(sides) != len(batches):
-        raise ValueError("mask: with x1 and x2, give mask=(of x1, of x2), either of which may be None")
-    found = {}
-    for node, x in zip(nodes, inputs, strict=True):
-        if node.type.maskable:
-            each = [side.get(node.name) if isinstance(side, Mapping) else side for side in sides]
-            every = [_mask(v, (n, x.shape[1])) for v, n in zip(each, batches, strict=True)]
-            for v in every:
-                _check_lengths(v, scans, padding.from_first, padding.least, padding.multiple)  # type: ignore[no-untyped-call]
-            found[node.name] = np.concatenate(every).astype(float)
-    if not found:
-        raise TypeError("mask: no input of this network has one axis of positions")
-    return found
-
-
-def _mask(given: Any, shape: tuple[int, int]) -> Array:
-    if given is None:
-        return np.ones(shape, bool)
-    v = np.asarray(given)
-    if v.shape != shape or v.dtype != bool:
-        raise ValueError(f"mask: expected a boolean array of shape {shape}, true where present; got {v.dtype}, {v.shape}")
-    return v
 
 
 def present(index: int, network: Network, values: Mapping[int, Value]) -> Array | None:

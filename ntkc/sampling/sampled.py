@@ -1,6 +1,6 @@
 """The sampled limit as users call it: kernels with a standard error, from independent replicates."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -10,10 +10,10 @@ import numpy as np
 from ntkc.backends.prelude.api import _unwrap
 from ntkc.gaussian.slope import Discontinuous, slope
 from ntkc.ir.network import InputNode, Network, NonlinearNode
+from ntkc.ir.recursion import mask_name
 from ntkc.sampling.admissible import check_batches
 from ntkc.sampling.formulas import Formulas
-from ntkc.sampling.inputs import adjacencies, checked, hyperparameters
-from ntkc.sampling.masks import masks
+from ntkc.sampling.inputs import Side, hyperparameters, numbers
 from ntkc.sampling.run import Run
 from ntkc.sampling.value import Array
 
@@ -34,16 +34,16 @@ class Sampled(NamedTuple):
 
 def sampled(
     network: Network,
-    x1: Any,
-    x2: Any = None,
+    sides: Sequence[Side],
     *,
+    masked: bool = False,
     samples: int = 4096,
     seed: int = 0,
     get: str | tuple[str, ...] = KINDS,
     replicates: int = REPLICATES,
-    **options: Any,
+    **params: Any,
 ) -> Sampled:
-    """NNGP and NTK between the rows of x1 and x2, or of x1 with itself, with no closed form of any expectation.
+    """NNGP and NTK between the samples of two sides, or of one with itself, with no closed form of any expectation.
 
     The error falls as samples^(-1/2); it is that of the mean over `replicates` independent runs of samples / replicates slices
     each. Runs of few slices are also biased, by an amount of the order of replicates / samples. Same seed, same numbers.
@@ -51,20 +51,21 @@ def sampled(
     get = _kinds(network, get)
     if samples < 2 * replicates or replicates < 2:
         raise ValueError(f"samples = {samples}: at least two slices for each of {replicates} replicates are needed")
-    names = {node.adjacency for node in network.nodes if isinstance(node, InputNode) and node.adjacency}
-    formulas = Formulas(hyperparameters(network, {k: v for k, v in options.items() if k not in names and k != "mask"}))
-    given = [checked(name, x, network) for name, x in (("x1", x1), ("x2", x2)) if x is not None]
-    batches = tuple(len(xs[0]) for xs, _ in given)
+    formulas = Formulas(hyperparameters(network, params))
+    batches = tuple(len(side.inputs[0]) for side in sides)
     check_batches(network, batches, "ntk" in get)
-    if any(u.shape[1:] != v.shape[1:] for u, v in zip(given[0][0], given[-1][0], strict=True)):
+    if any(u.shape[1:] != v.shape[1:] for u, v in zip(sides[0].inputs, sides[-1].inputs, strict=True)):
         raise ValueError("x1 and x2 differ in the number of positions or features")
-    inputs = [np.concatenate(pair) for pair in zip(*(xs for xs, _ in given), strict=True)]
-    givens, present = adjacencies(network, options, batches), masks(network, options.get("mask"), inputs, batches)
+    inputs = numbers(network, [np.concatenate(each) for each in zip(*(side.inputs for side in sides), strict=True)])
+    givens = {name: np.concatenate([np.asarray(side.givens[name], float) for side in sides]) for name in sides[0].givens}
+    present = {
+        n.name: givens[mask_name(n.name)] for n in network.nodes if masked and isinstance(n, InputNode) and n.type.maskable
+    }
     per = samples // replicates
     with jax.enable_x64(True):
         sources = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(replicates))
         runs = [Run(network, inputs, givens, present, batches, per, source, formulas).kernels() for source in sources]
-        found = _found(runs, (slice(batches[0]), slice(-batches[-1], None)), get, given[0][1])
+        found = _found(runs, (slice(batches[0]), slice(-batches[-1], None)), get, sides[0].dtype)
     return Sampled(**found, samples=per * replicates)
 
 

@@ -46,6 +46,7 @@ def kernel(x1, x2=None, *, get=("nngp", "ntk"), precision="accurate", **params):
         for u, v in zip(a[: len(INPUTS)], b, strict=False):
             if u.dtype != v.dtype or (u.shape[-1] != v.shape[-1] and not _are_tokens(u)):
                 raise ValueError(f"x1 and x2 differ in kind: {u.shape[-1]} features of {u.dtype}, {v.shape[-1]} of {v.dtype}")
+        _check_memory(a[0], b[0], get, _type_of(a))
         out = evaluate(a, b, _hyperparameters(params), get, x2 is None, precision)
         out = _else_nan(out, _valid(a, params), _valid(b, params))
     return Kernel(*(_unwrap(out[kind]) if kind in get else None for kind in ("nngp", "ntk")))

@@ -1,5 +1,7 @@
 """What users hand in, checked."""
 
+import os
+
 import jax
 import jax.numpy as jnp
 
@@ -57,7 +59,8 @@ def _check(name, x, sizes, precision=None):
         if label in TOKENS:
             _check_tokens(f"{name}, input {label}", v, TOKENS[label])
         elif not jnp.issubdtype(v.dtype, jnp.floating):
-            raise TypeError(f"{name}, input {label}: expected floating point numbers, got {v.dtype}; use x.astype('float32')")
+            cure = "stack x.real and x.imag as channels" if jnp.iscomplexobj(v) else "use x.astype('float32')"
+            raise TypeError(f"{name}, input {label}: expected floating point numbers, got {v.dtype}; {cure}")
         if v.shape[0] == 0:
             raise ValueError(f"{name}, input {label}: is empty")
         if label not in TOKENS and not isinstance(v, jax.core.Tracer):
@@ -71,16 +74,38 @@ def _plain(v, name):
     """An array; sparse ones in full."""
     try:
         return _concrete(v.todense() if hasattr(v, "todense") else v)
-    except TypeError:
-        raise TypeError(f"{name}: expected an array of numbers, got {getattr(v, 'dtype', type(v).__name__)}") from None
+    except (TypeError, ValueError):  # ValueError: lists of different lengths
+        dtype = getattr(v, "dtype", type(v).__name__)
+        cure = "; use x.astype('float64')" if getattr(dtype, "kind", "") == "f" else ""
+        raise TypeError(f"{name}: expected an array of numbers, got {dtype}{cure}") from None
 
 
 def _concrete(v):
     """An array, which is no tracer under an outer jit unless it was one."""
     if isinstance(v, jax.core.Tracer):
         return v
+    if not getattr(getattr(v, "dtype", None), "isnative", True):
+        v = v.astype(v.dtype.newbyteorder("="))  # files of other machines
     with jax.ensure_compile_time_eval():
         return jnp.asarray(v)
+
+
+def _check_memory(x1, x2, get, dtype):
+    """The kernels fit into the memory of the devices that hold the samples."""
+    if isinstance(x1, jax.core.Tracer) or isinstance(x2, jax.core.Tracer):
+        return
+    size = len(get) * len(x1) * len(x2) * jnp.dtype(dtype).itemsize
+    if size > (memory := sum(map(_memory, x1.devices()))):
+        what = f"{' and '.join(get)} of {len(x1)} x {len(x2)} samples take {size / 1e9:.4g} GB of memory"
+        cure = "ask for blocks of rows and columns: kernel(x[:1000], x[1000:2000])"
+        raise ValueError(f"{what}, and there are {memory / 1e9:.4g} GB; {cure}")
+
+
+def _memory(device):
+    """Bytes, as far as they can be known."""
+    if (stats := device.memory_stats()) and "bytes_limit" in stats:
+        return stats["bytes_limit"]
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else float("inf")
 
 
 def _check_tokens(name, v, vocabulary):
@@ -161,6 +186,8 @@ def _adjacency(key, given, x, side):
     elif side is not None and getattr(v, "ndim", 2) == 3:
         raise ValueError(f"{key}: with x1 and x2, give {key}=(of x1, of x2), or one matrix for all")
     v = _plain(v, key)
+    if jnp.iscomplexobj(v):
+        raise TypeError(f"{key}: expected real numbers, got {v.dtype}")
     if v.shape not in ((positions, positions), (n, positions, positions)):
         shapes = f"({positions}, {positions}), one for all, or ({n}, {positions}, {positions}), one per sample"
         raise ValueError(f"{key}: expected an array of shape {shapes}; got {v.shape}")
