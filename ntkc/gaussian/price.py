@@ -16,10 +16,7 @@ from ntkc.gaussian.elementary import Gauss, Side, bottom, exponentials, slope, t
 from ntkc.gaussian.exponential import gather
 from ntkc.gaussian.moments import A, B, C, mean_of_terms
 from ntkc.gaussian.terms import NotClosed, Term, Terms, decompose, differentiate
-
-JOINED = 60
-"""Operations in powers of S that are still put over one denominator."""
-
+from ntkc.gaussian.tidy import tidy
 
 @dataclass(frozen=True, slots=True)
 class Chain:
@@ -60,7 +57,7 @@ def expectation(f: sp.Expr, g: sp.Expr) -> Expectation:
     pairs = [(s, t) for s in decompose(f) for t in decompose(g)]
     smooth = [(s, t) for s, t in pairs if _exponential(s) and _exponential(t)]
     chains = [_chain(s, t) for s, t in pairs if not (_exponential(s) and _exponential(t))]
-    value = _tidy(sp.Add(*(chain.value for chain in chains)))
+    value = tidy(sp.Add(*(chain.value for chain in chains)))
     if smooth:
         part = gather([exponentials(s, t) for s, t in smooth])
         left, right = (sp.Add(*dict.fromkeys(pair[i].expr() for pair in smooth)) for i in (0, 1))
@@ -223,27 +220,3 @@ def _written(polynomial: Rational, p: Rational, q: Rational) -> Rational:
     for m in reversed(range(max(by_power) + 1)):
         total = total * p + by_power.get(m, ring.zero)
     return total
-
-
-def _tidy(value: sp.Expr) -> sp.Expr:
-    """Like powers of S and the angle gathered, with factored coefficients."""
-    roots = {node for node in value.atoms(sp.Pow) if node.has(C) and not node.exp.is_Integer}
-    angles = {node for node in value.atoms(sp.atan2) if node.has(C)}
-    names = {atom: sp.Dummy() for atom in sorted(roots | angles, key=sp.default_sort_key)}
-    back = {name: atom for atom, name in names.items()}
-    flat = value.xreplace(names)
-    parts = sp.collect(sp.expand(flat), list(back), evaluate=False)
-    powers: dict[sp.Expr, list[tuple[sp.Rational, sp.Expr]]] = {}
-    for name in [name for name in parts if name in back and back[name] in roots]:
-        powers.setdefault(back[name].base, []).append((back[name].exp, parts.pop(name)))
-    joined = (_joined(base, terms) for base, terms in powers.items())
-    return sp.Add(*joined, *(sp.factor(k) * key for key, k in parts.items())).xreplace(back)
-
-
-def _joined(square: sp.Expr, terms: list[tuple[sp.Rational, sp.Expr]]) -> sp.Expr:
-    """Powers of S; where that is short as one fraction, whose numerator holds each order of a, b and c once: the powers cancel
-    where these are small."""
-    if len(terms) == 1 or sum(k.count_ops() for _, k in terms) > JOINED:
-        return sp.Add(*(sp.factor(k) * square**exponent for exponent, k in terms))
-    lowest = min(exponent for exponent, _ in terms)
-    return sp.factor(sp.Add(*(k * square ** (exponent - lowest) for exponent, k in terms))) * square**lowest
