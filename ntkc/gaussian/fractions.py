@@ -18,6 +18,8 @@ Powers = frozenset[tuple[sp.Expr, sp.Rational]]
 """Exponents of polynomials (negative or halves), of numbers (halves) and of whatever else stands as it is."""
 Parts = dict[Powers, Polynomial]
 """Numerators."""
+LONGEST = 300
+"""Terms of a polynomial that is still factored."""
 
 
 class Reader:
@@ -111,19 +113,27 @@ class Reader:
         parts = self.read(y), self.read(x)
         if any(len(part) != 1 for part in parts):
             return sp.atan2(y, x)
-        under = dict[sp.Expr, sp.Rational]()
-        for part in parts:
-            for base, n in next(iter(part)):
-                if base in self.known:
-                    under[base] = max(under.get(base, sp.S.Zero), -n)
-        return sp.atan2(*(self.expr(self.product(part, self._only(under, self.ring.one))) for part in parts))
+        (above, p), (below, q) = (next(iter(part.items())) for part in parts)
+        content = abs(q.content())
+        under = {base: max(sp.S.Zero, *(-n for powers in (above, below) for k, n in powers if k == base), sp.S.Zero) for base in self.known}
+        scaled = (_multiplied(powers, frozenset(under.items())) for powers in (above, below))
+        found = (self._only(powers, k.quo_ground(content)) for powers, k in zip(scaled, (p, q), strict=True))
+        return sp.atan2(*(factored(k, *(base**n for base, n in powers)) for part in found for powers, k in part.items()))
 
-    def expr(self, parts: Parts) -> sp.Expr:
-        return sp.Add(*(self.factored(p) * sp.Mul(*(base**n for base, n in powers)) for powers, p in parts.items()))
-
-    def factored(self, p: Polynomial) -> sp.Expr:
-        content, factors = p.factor_list()
-        return sp.Mul(sp.QQ.to_sympy(content), *(f.as_expr() ** n for f, n in factors))
+    def reduced(self, parts: Parts, base: sp.Expr) -> Parts:
+        """With c^2 written by the radicand R = p - q c^2 where q is a number, which makes long numerators short."""
+        at, start, q = self.symbols.index(C), base.subs(C, 0), -base.coeff(C, 2)
+        if not q.is_Rational or sp.expand(base - start + q * C**2) != 0:
+            return parts
+        free, found = self.read(start)[frozenset()], list[Parts]()
+        for powers, p in parts.items():
+            for monomial, k in p.terms():
+                half, odd = divmod(monomial[at], 2)
+                rest = self.ring({(*monomial[:at], odd, *monomial[at + 1 :]): k / sp.QQ.from_sympy(q) ** half})
+                for j in range(half + 1):
+                    times = _multiplied(powers, frozenset([(base, sp.Integer(j))]))
+                    found.append(self._only(times, rest * free ** (half - j) * int((-1) ** j * sp.binomial(half, j))))
+        return add(found)
 
 
 def _multiplied(left: Powers, right: Powers) -> dict[sp.Expr, sp.Rational]:
@@ -140,3 +150,10 @@ def add(parts: Iterable[Parts]) -> Parts:
         for powers, p in part.items():
             total[powers] = total[powers] + p if powers in total else p
     return {powers: p for powers, p in total.items() if p}
+
+
+def factored(p: Polynomial, *others: sp.Expr) -> sp.Expr:
+    """Times other factors; a long one is written out."""
+    content, factors = p.factor_list() if len(p) <= LONGEST else (sp.QQ(1), [(p, 1)])
+    number, product = sp.QQ.to_sympy(content), sp.Mul(*(f.as_expr() ** n for f, n in factors), *others)
+    return sp.Mul(number, product, evaluate=number == 1 or not product.is_Add)  # else SymPy multiplies the number out
