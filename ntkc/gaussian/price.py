@@ -76,12 +76,19 @@ def _chain(s: Term, t: Term) -> Chain:
     quadratics = s.quadratic, t.quadratic
     plain = tuple(replace(term, coefficient=sp.S.One, quadratic=sp.S.Zero) for term in (s, t))
     tilted = tilt(s, t) if any(quadratics) else None
-    links = _links(*plain)
+    links = (sp.S.Zero,) if _odd(*plain) else _links(*plain)
     return Chain(plain[0].expr(), plain[1].expr(), s.coefficient * t.coefficient, links, quadratics, tilted)
+
+
+def _odd(s: Term, t: Term) -> bool:
+    """Whether the product changes its sign with u and v."""
+    return not (s.step or t.step) and (s.power + bool(s.scale) + t.power + bool(t.scale)) % 2 == 1
 
 
 @cache
 def _links(s: Term, t: Term) -> tuple[sp.Expr, ...]:
+    if str(t) < str(s):  # the same with u and v exchanged
+        return tuple(link.xreplace({A: B, B: A}) for link in _links(t, s))
     for term, other in ((s, t), (t, s)):
         if term.step and term.scale and not _exponential(other):
             raise NotClosed("a step times an erf on one side and a step or erf on the other: four-dimensional orthants")
