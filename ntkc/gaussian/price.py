@@ -8,10 +8,11 @@ c = 0, where u and v are independent. The chain itself is the certificate.
 
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import sympy as sp
 
-from ntkc.gaussian.antiderivative import FIELD, SCALE_U, SCALE_V, VARIANCE_U, VARIANCE_V, Rational, Span, antiderivative
+from ntkc.gaussian.antiderivative import RING, SCALE_U, SCALE_V, VARIANCE_U, VARIANCE_V, Rational, Span, antiderivative
 from ntkc.gaussian.elementary import Gauss, Side, bottom, exponentials, slope, tilt
 from ntkc.gaussian.exponential import gather
 from ntkc.gaussian.moments import A, B, C, mean_of_terms
@@ -129,14 +130,14 @@ def _derivative(term: Term, steps: int, squared_scale: Rational) -> Side:
     if term.step:
         return steps - term.power - 1
     flat: dict[int, Rational] = {}  # Leibniz: sum over how many derivatives fall on z^n, at least one on erf
-    gauss: Gauss = ((FIELD.one, 0),)
+    gauss: Gauss = ((RING.one, 0),)
     for falls_on_erf in range(1, steps + 1):
         falls_on_power = steps - falls_on_erf
         if falls_on_power <= term.power:
             count = int(sp.binomial(steps, falls_on_erf) * sp.ff(term.power, falls_on_power))
             for k, n in gauss:
                 power = n + term.power - falls_on_power
-                flat[power] = flat.get(power, FIELD.zero) + k * count
+                flat[power] = flat.get(power, RING.zero) + k * count
         gauss = slope(gauss, squared_scale)
     return tuple((k, power) for power, k in flat.items() if k != 0)
 
@@ -150,7 +151,7 @@ def _weight(s: Term, t: Term) -> sp.Expr:
 def _squared_scales(s: Term, t: Term) -> tuple[Rational, Rational]:
     """As numbers where they are, which is faster."""
     squares = s.scale**2, t.scale**2
-    g, h = (FIELD(x) if x.is_Rational else symbol for x, symbol in zip(squares, (SCALE_U, SCALE_V), strict=True))
+    g, h = (RING(sp.QQ.from_sympy(x)) if x.is_Rational else symbol for x, symbol in zip(squares, (SCALE_U, SCALE_V), strict=True))
     return g, h
 
 
@@ -178,9 +179,9 @@ def _constant(mean: sp.Expr, span: Span, s: Term, t: Term) -> sp.Expr:
     p, q = _radicand(s, t, A, B, s.scale**2, t.scale**2)
     values = [x.subs(point) for x in (A, B, p, q, s.scale**2, t.scale**2)]
     if all(value.is_Rational for value in values):
-        at = list(zip(FIELD.ring.gens, map(sp.QQ.from_sympy, values), strict=True))
+        at = list(zip(RING.gens, map(sp.QQ.from_sympy, values), strict=True))
         known = (
-            sp.QQ.to_sympy(k.numer.evaluate(at) / k.denom.evaluate(at)) * values[2] ** sp.Rational(j, 2)
+            sp.QQ.to_sympy(_quotient(k, at)) * values[2] ** sp.Rational(j, 2)
             for (i, j, turn), k in span.items()
             if i == 0 and turn == 0
         )
@@ -208,13 +209,49 @@ def _to_expr(span: Span, s: Term, t: Term, at: sp.Expr = C) -> sp.Expr:
 
 
 def _coefficient(k: Rational, s: Term, t: Term) -> sp.Expr:
-    """Factored, with p and q written out, in the field as long as possible: SymPy's expressions are a hundred times slower."""
-    p, q = (x.numer.quo_ground(x.denom.LC) for x in _radicand(s, t, VARIANCE_U, VARIANCE_V, *_squared_scales(s, t)))
-    written = FIELD(_written(k.numer, p, q)) / FIELD(_written(k.denom, p, q))
-    values = dict(zip((FIELD.symbols[i] for i in (0, 1, 4, 5)), (A, B, s.scale**2, t.scale**2), strict=True))
-    (content, above), (scale, below) = (part.factor_list() for part in (written.numer, written.denom))
-    powers = [f.as_expr() ** n for f, n in above] + [f.as_expr() ** -n for f, n in below]
-    return sp.Mul(sp.QQ.to_sympy(content / scale), *powers).xreplace(values)
+    """Factored, with p and q written out, in the ring as long as possible: SymPy's expressions are a hundred times slower."""
+    values = dict(zip((RING.symbols[i] for i in (0, 1, 4, 5)), (A, B, s.scale**2, t.scale**2), strict=True))
+    numerator, under = _apart(k)
+    p, q = _radicand(s, t, VARIANCE_U, VARIANCE_V, *_squared_scales(s, t))
+    content, rest, powers = sp.QQ(1), _written(numerator, p, q), list[sp.Expr]()
+    for base, power in zip((VARIANCE_U, VARIANCE_V, p, q), under, strict=False):
+        number, factors = _factors(base)
+        content /= number**power
+        for factor, n in factors:
+            rest, left = _divided(rest, factor, n * power)
+            powers.append(factor.as_expr() ** -left)
+    number, factors = _factors(rest)
+    return sp.Mul(sp.QQ.to_sympy(number * content), *(f.as_expr() ** n for f, n in factors), *powers).xreplace(values)
+
+
+def _apart(k: Rational) -> tuple[Rational, tuple[int, ...]]:
+    """A polynomial, and the exponents of what it is divided by."""
+    under = tuple(max(0, *(-n for n in column), 0) for column in zip(*k.itermonoms(), strict=True))
+    shifted = {tuple(n + m for n, m in zip(monomial, under, strict=True)): x for monomial, x in k.terms()}
+    return RING.from_dict(shifted), under
+
+
+def _quotient(k: Rational, at: list[tuple[Rational, Any]]) -> Any:
+    """At a point."""
+    numerator, under = _apart(k)
+    return numerator.evaluate(at) / RING.from_dict({under: sp.QQ(1)}).evaluate(at)
+
+
+@cache
+def _factors(polynomial: Rational) -> tuple[Any, list[tuple[Rational, int]]]:
+    """A number, and factors with their powers."""
+    number, factors = polynomial.factor_list()
+    return number, factors
+
+
+def _divided(polynomial: Rational, factor: Rational, times: int) -> tuple[Rational, int]:
+    """As often as it goes without remainder, and how often is left."""
+    while times:
+        quotient, remainder = polynomial.div(factor)
+        if remainder:
+            break
+        polynomial, times = quotient, times - 1
+    return polynomial, times
 
 
 def _written(polynomial: Rational, p: Rational, q: Rational) -> Rational:
