@@ -1,7 +1,7 @@
 """Expressions as sums over products of powers, each with a polynomial as its numerator.
 
-Denominators and radicands stay the polynomials that they were written with. No greatest common divisor is looked for and nothing is
-put over one denominator by SymPy, which takes it minutes on the sums of a Price chain.
+Denominators and radicands stay the polynomials that they were written with. No greatest common divisor is looked for and nothing
+is put over one denominator by SymPy, which takes it minutes on the sums of a Price chain.
 """
 
 from collections.abc import Iterable, Mapping
@@ -115,7 +115,10 @@ class Reader:
             return sp.atan2(y, x)
         (above, p), (below, q) = (next(iter(part.items())) for part in parts)
         content = abs(q.content())
-        under = {base: max(sp.S.Zero, *(-n for powers in (above, below) for k, n in powers if k == base), sp.S.Zero) for base in self.known}
+        under: dict[sp.Expr, sp.Rational] = {}
+        for base, n in (*above, *below):
+            if base in self.known:
+                under[base] = max(under.get(base, sp.S.Zero), -n)
         scaled = (_multiplied(powers, frozenset(under.items())) for powers in (above, below))
         found = (self._only(powers, k.quo_ground(content)) for powers, k in zip(scaled, (p, q), strict=True))
         return sp.atan2(*(factored(k, *(base**n for base, n in powers)) for part in found for powers, k in part.items()))

@@ -19,6 +19,7 @@ from ntkc.gaussian.moments import A, B, C, mean_of_terms
 from ntkc.gaussian.terms import NotClosed, Term, Terms, decompose, differentiate
 from ntkc.gaussian.tidy import tidy
 
+
 @dataclass(frozen=True, slots=True)
 class Chain:
     """One pair of terms: E f(u) g(v) = weight E[f0(u) g0(v) exp(quadratics)].

@@ -64,7 +64,8 @@ def _single(reader: Reader, parts: Parts) -> sp.Expr:
     each = [(dict(powers), p) for powers, p in parts.items()]
     bases = sorted({base for powers, _ in each for base in powers}, key=sp.default_sort_key)
     least = {base: min(powers.get(base, sp.S.Zero) for powers, _ in each) for base in bases}
-    names = {base: sp.Dummy() for base in bases if base not in reader.known or any((p.get(base, 0) - least[base]) % 1 for p, _ in each)}
+    halves = {base for base in bases for powers, _ in each if (powers.get(base, sp.S.Zero) - least[base]) % 1}
+    names = {base: sp.Dummy() for base in bases if base not in reader.known or base in halves}
     ring = sp.ring([*reader.symbols, *names.values()], sp.QQ)[0]
     roots = dict(zip(names, ring.gens[len(reader.symbols) :], strict=True))
     total = ring.zero
@@ -83,7 +84,9 @@ def _single(reader: Reader, parts: Parts) -> sp.Expr:
     return factored(total, *(base**n for base, n in powers.items())).xreplace(back)
 
 
-def _cancelled(reader: Reader, total: Polynomial, least: dict[sp.Expr, sp.Rational]) -> tuple[Polynomial, dict[sp.Expr, sp.Rational]]:
+def _cancelled(
+    reader: Reader, total: Polynomial, least: dict[sp.Expr, sp.Rational]
+) -> tuple[Polynomial, dict[sp.Expr, sp.Rational]]:
     left = dict(least)
     for base in [base for base in least if base in reader.known]:
         divisor = reader.known[base].set_ring(total.ring)
