@@ -13,6 +13,7 @@ from ntkc.gaussian.hermite import coefficients
 from ntkc.gaussian.moments import A, B, C, mean
 from ntkc.gaussian.price import Expectation, expectation
 from ntkc.gaussian.series import series
+from ntkc.gaussian.slope import slope
 from ntkc.gaussian.terms import NotClosed, Z
 from ntkc.vocabulary import scalar_functions
 
@@ -82,6 +83,27 @@ def test_derives_in_seconds(power: int) -> None:
     start = time.process_time()
     expectation(f, f)
     assert time.process_time() - start < 4
+
+
+@pytest.mark.parametrize("f", [(Z + Z**2 + Z**3) * sp.erf(Z) + RELU, sp.exp(-(Z**2)) * sp.erf(Z), RELU * sp.exp(-(Z**2))])
+def test_slopes_derive_in_seconds(f: sp.Expr) -> None:
+    """Sums over tilted covariances: 1.7 s and less when written, minutes while SymPy looked for common denominators."""
+    g = slope(f, Z)
+    start = time.process_time()
+    law = expectation(g, g)
+    assert time.process_time() - start < 6
+    assert law.value.count_ops() < 1000
+    parts = chains.Expectation(law.f, law.g, law.value, ())
+    point = {A: sp.Rational(13, 10), B: sp.Rational(7, 10), C: sp.Rational(2, 5)}
+    assert float(law.value.evalf(20, subs=point)) == pytest.approx(chains._direct(parts, point), rel=1e-9)
+
+
+def test_tilted_roots_are_written_without_nested_fractions() -> None:
+    f = sp.exp(-(Z**2)) * RELU
+    root = sp.sqrt((2 * A + 1) * (2 * B + 1) - 4 * C**2)
+    kink = sp.sqrt(A * B - C**2)
+    angle = C * (sp.atan2(C, root * kink) / (2 * sp.pi) + sp.Rational(1, 4)) / root**3
+    assert sp.expand(expectation(f, f).value - angle - kink / (2 * sp.pi * root**2)) == 0
 
 
 def test_textbook_formulas() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from ntkc.gaussian.antiderivative import FIELD, VARIANCE_U, VARIANCE_V, Rational, Span, add, scale
+from ntkc.gaussian.antiderivative import RING, VARIANCE_U, VARIANCE_V, Rational, Span, add, inverse, scale
 from ntkc.gaussian.moments import A, B, C, isserlis, pairings
 from ntkc.gaussian.terms import NotClosed, Term
 
@@ -66,7 +66,7 @@ def slope(gauss: Gauss, squared_scale: Rational) -> Gauss:
     """The derivative of a polynomial times exp(-r^2 z^2)."""
     total: dict[int, Rational] = {}
     for power, k in _slopes(gauss, squared_scale):
-        total[power] = total.get(power, FIELD.zero) + k
+        total[power] = total.get(power, RING.zero) + k
     return tuple((k, power) for power, k in total.items() if k != 0)
 
 
@@ -79,7 +79,7 @@ def _slopes(gauss: Gauss, squared_scale: Rational) -> Iterator[tuple[int, Ration
 
 def _deltas(i: int, j: int) -> Span:
     """(-1)^(i+j) d^i/du^i d^j/dv^j of the density at 0: a moment of minus the precision [[b, -c], [-c, a]]/S^2."""
-    return scale(_moment(i, j, (-VARIANCE_V, FIELD.zero), (-VARIANCE_U, FIELD.zero)), FIELD.one * (-1) ** (i + j))
+    return scale(_moment(i, j, (-VARIANCE_V, RING.zero), (-VARIANCE_U, RING.zero)), RING.one * (-1) ** (i + j))
 
 
 def _gauss(n: int, m: int, g: Rational, h: Rational) -> Span:
@@ -101,14 +101,14 @@ def _moment(n: int, m: int, uu: tuple[Rational, Rational], vv: tuple[Rational, R
 
 def _power(linear: tuple[Rational, Rational], exponent: int) -> list[Rational]:
     """(l0 + l1 x)^exponent by coefficients."""
-    result = [FIELD.one]
+    result = [RING.one]
     for _ in range(exponent):
         result = _multiply(result, list(linear))
     return result
 
 
 def _multiply(p: list[Rational], q: list[Rational]) -> list[Rational]:
-    product = [FIELD.zero] * (len(p) + len(q) - 1)
+    product = [RING.zero] * (len(p) + len(q) - 1)
     for i, k in enumerate(p):
         for j, m in enumerate(q):
             product[i + j] += k * m
@@ -120,9 +120,9 @@ def _delta_and_gauss(i: int, gauss: Gauss, a: Rational, b: Rational, squared_sca
     if i == 0:
         return add(scale(_conditioned(n, a, b), k) for k, n in gauss)
     lower = _delta_and_gauss(i - 1, slope(gauss, squared_scale), a, b, squared_scale)
-    parts = [{(n + 1, j, t): -k / a for (n, j, t), k in lower.items()}]
+    parts = [{(n + 1, j, t): -k * inverse(a) for (n, j, t), k in lower.items()}]
     if i > 1:
-        parts.append(scale(_delta_and_gauss(i - 2, gauss, a, b, squared_scale), -(i - 1) / a))
+        parts.append(scale(_delta_and_gauss(i - 2, gauss, a, b, squared_scale), -(i - 1) * inverse(a)))
     return add(parts)
 
 
@@ -130,5 +130,5 @@ def _conditioned(m: int, a: Rational, b: Rational) -> Span:
     """E delta(u) v^m exp(-h v^2): v given u = 0 has variance (ab - c^2)/a, and S^2 = a(1 + 2 h b) - 2 h c^2."""
     if m % 2:
         return {}
-    polynomial = _power((a * b, -FIELD.one), m // 2)
+    polynomial = _power((a * b, -RING.one), m // 2)
     return {(2 * i, -m - 1, 0): k * int(sp.factorial2(m - 1)) for i, k in enumerate(polynomial)}

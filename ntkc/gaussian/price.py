@@ -8,17 +8,16 @@ c = 0, where u and v are independent. The chain itself is the certificate.
 
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import sympy as sp
 
-from ntkc.gaussian.antiderivative import FIELD, SCALE_U, SCALE_V, VARIANCE_U, VARIANCE_V, Rational, Span, antiderivative
+from ntkc.gaussian.antiderivative import RING, SCALE_U, SCALE_V, VARIANCE_U, VARIANCE_V, Rational, Span, antiderivative
 from ntkc.gaussian.elementary import Gauss, Side, bottom, exponentials, slope, tilt
 from ntkc.gaussian.exponential import gather
 from ntkc.gaussian.moments import A, B, C, mean_of_terms
 from ntkc.gaussian.terms import NotClosed, Term, Terms, decompose, differentiate
-
-JOINED = 60
-"""Operations in powers of S that are still put over one denominator."""
+from ntkc.gaussian.tidy import tidy
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ def expectation(f: sp.Expr, g: sp.Expr) -> Expectation:
     pairs = [(s, t) for s in decompose(f) for t in decompose(g)]
     smooth = [(s, t) for s, t in pairs if _exponential(s) and _exponential(t)]
     chains = [_chain(s, t) for s, t in pairs if not (_exponential(s) and _exponential(t))]
-    value = _tidy(sp.Add(*(chain.value for chain in chains)))
+    value = tidy(sp.Add(*(chain.value for chain in chains)))
     if smooth:
         part = gather([exponentials(s, t) for s, t in smooth])
         left, right = (sp.Add(*dict.fromkeys(pair[i].expr() for pair in smooth)) for i in (0, 1))
@@ -79,12 +78,19 @@ def _chain(s: Term, t: Term) -> Chain:
     quadratics = s.quadratic, t.quadratic
     plain = tuple(replace(term, coefficient=sp.S.One, quadratic=sp.S.Zero) for term in (s, t))
     tilted = tilt(s, t) if any(quadratics) else None
-    links = _links(*plain)
+    links = (sp.S.Zero,) if _odd(*plain) else _links(*plain)
     return Chain(plain[0].expr(), plain[1].expr(), s.coefficient * t.coefficient, links, quadratics, tilted)
+
+
+def _odd(s: Term, t: Term) -> bool:
+    """Whether the product changes its sign with u and v."""
+    return not (s.step or t.step) and (s.power + bool(s.scale) + t.power + bool(t.scale)) % 2 == 1
 
 
 @cache
 def _links(s: Term, t: Term) -> tuple[sp.Expr, ...]:
+    if str(t) < str(s):  # the same with u and v exchanged
+        return tuple(link.xreplace({A: B, B: A}) for link in _links(t, s))
     for term, other in ((s, t), (t, s)):
         if term.step and term.scale and not _exponential(other):
             raise NotClosed("a step times an erf on one side and a step or erf on the other: four-dimensional orthants")
@@ -125,14 +131,14 @@ def _derivative(term: Term, steps: int, squared_scale: Rational) -> Side:
     if term.step:
         return steps - term.power - 1
     flat: dict[int, Rational] = {}  # Leibniz: sum over how many derivatives fall on z^n, at least one on erf
-    gauss: Gauss = ((FIELD.one, 0),)
+    gauss: Gauss = ((RING.one, 0),)
     for falls_on_erf in range(1, steps + 1):
         falls_on_power = steps - falls_on_erf
         if falls_on_power <= term.power:
             count = int(sp.binomial(steps, falls_on_erf) * sp.ff(term.power, falls_on_power))
             for k, n in gauss:
                 power = n + term.power - falls_on_power
-                flat[power] = flat.get(power, FIELD.zero) + k * count
+                flat[power] = flat.get(power, RING.zero) + k * count
         gauss = slope(gauss, squared_scale)
     return tuple((k, power) for power, k in flat.items() if k != 0)
 
@@ -146,7 +152,7 @@ def _weight(s: Term, t: Term) -> sp.Expr:
 def _squared_scales(s: Term, t: Term) -> tuple[Rational, Rational]:
     """As numbers where they are, which is faster."""
     squares = s.scale**2, t.scale**2
-    g, h = (FIELD(x) if x.is_Rational else symbol for x, symbol in zip(squares, (SCALE_U, SCALE_V), strict=True))
+    g, h = (RING(sp.QQ.from_sympy(x)) if x.is_Rational else symbol for x, symbol in zip(squares, (SCALE_U, SCALE_V), strict=True))
     return g, h
 
 
@@ -174,9 +180,9 @@ def _constant(mean: sp.Expr, span: Span, s: Term, t: Term) -> sp.Expr:
     p, q = _radicand(s, t, A, B, s.scale**2, t.scale**2)
     values = [x.subs(point) for x in (A, B, p, q, s.scale**2, t.scale**2)]
     if all(value.is_Rational for value in values):
-        at = list(zip(FIELD.ring.gens, map(sp.QQ.from_sympy, values), strict=True))
+        at = list(zip(RING.gens, map(sp.QQ.from_sympy, values), strict=True))
         known = (
-            sp.QQ.to_sympy(k.numer.evaluate(at) / k.denom.evaluate(at)) * values[2] ** sp.Rational(j, 2)
+            sp.QQ.to_sympy(_quotient(k, at)) * values[2] ** sp.Rational(j, 2)
             for (i, j, turn), k in span.items()
             if i == 0 and turn == 0
         )
@@ -204,13 +210,49 @@ def _to_expr(span: Span, s: Term, t: Term, at: sp.Expr = C) -> sp.Expr:
 
 
 def _coefficient(k: Rational, s: Term, t: Term) -> sp.Expr:
-    """Factored, with p and q written out, in the field as long as possible: SymPy's expressions are a hundred times slower."""
-    p, q = (x.numer.quo_ground(x.denom.LC) for x in _radicand(s, t, VARIANCE_U, VARIANCE_V, *_squared_scales(s, t)))
-    written = FIELD(_written(k.numer, p, q)) / FIELD(_written(k.denom, p, q))
-    values = dict(zip((FIELD.symbols[i] for i in (0, 1, 4, 5)), (A, B, s.scale**2, t.scale**2), strict=True))
-    (content, above), (scale, below) = (part.factor_list() for part in (written.numer, written.denom))
-    powers = [f.as_expr() ** n for f, n in above] + [f.as_expr() ** -n for f, n in below]
-    return sp.Mul(sp.QQ.to_sympy(content / scale), *powers).xreplace(values)
+    """Factored, with p and q written out, in the ring as long as possible: SymPy's expressions are a hundred times slower."""
+    values = dict(zip((RING.symbols[i] for i in (0, 1, 4, 5)), (A, B, s.scale**2, t.scale**2), strict=True))
+    numerator, under = _apart(k)
+    p, q = _radicand(s, t, VARIANCE_U, VARIANCE_V, *_squared_scales(s, t))
+    content, rest, powers = sp.QQ(1), _written(numerator, p, q), list[sp.Expr]()
+    for base, power in zip((VARIANCE_U, VARIANCE_V, p, q), under, strict=False):
+        number, factors = _factors(base)
+        content /= number**power
+        for factor, n in factors:
+            rest, left = _divided(rest, factor, n * power)
+            powers.append(factor.as_expr() ** -left)
+    number, factors = _factors(rest)
+    return sp.Mul(sp.QQ.to_sympy(number * content), *(f.as_expr() ** n for f, n in factors), *powers).xreplace(values)
+
+
+def _apart(k: Rational) -> tuple[Rational, tuple[int, ...]]:
+    """A polynomial, and the exponents of what it is divided by."""
+    under = tuple(max(0, *(-n for n in column), 0) for column in zip(*k.itermonoms(), strict=True))
+    shifted = {tuple(n + m for n, m in zip(monomial, under, strict=True)): x for monomial, x in k.terms()}
+    return RING.from_dict(shifted), under
+
+
+def _quotient(k: Rational, at: list[tuple[Rational, Any]]) -> Any:
+    """At a point."""
+    numerator, under = _apart(k)
+    return numerator.evaluate(at) / RING.from_dict({under: sp.QQ(1)}).evaluate(at)
+
+
+@cache
+def _factors(polynomial: Rational) -> tuple[Any, list[tuple[Rational, int]]]:
+    """A number, and factors with their powers."""
+    number, factors = polynomial.factor_list()
+    return number, factors
+
+
+def _divided(polynomial: Rational, factor: Rational, times: int) -> tuple[Rational, int]:
+    """As often as it goes without remainder, and how often is left."""
+    while times:
+        quotient, remainder = polynomial.div(factor)
+        if remainder:
+            break
+        polynomial, times = quotient, times - 1
+    return polynomial, times
 
 
 def _written(polynomial: Rational, p: Rational, q: Rational) -> Rational:
@@ -223,27 +265,3 @@ def _written(polynomial: Rational, p: Rational, q: Rational) -> Rational:
     for m in reversed(range(max(by_power) + 1)):
         total = total * p + by_power.get(m, ring.zero)
     return total
-
-
-def _tidy(value: sp.Expr) -> sp.Expr:
-    """Like powers of S and the angle gathered, with factored coefficients."""
-    roots = {node for node in value.atoms(sp.Pow) if node.has(C) and not node.exp.is_Integer}
-    angles = {node for node in value.atoms(sp.atan2) if node.has(C)}
-    names = {atom: sp.Dummy() for atom in sorted(roots | angles, key=sp.default_sort_key)}
-    back = {name: atom for atom, name in names.items()}
-    flat = value.xreplace(names)
-    parts = sp.collect(sp.expand(flat), list(back), evaluate=False)
-    powers: dict[sp.Expr, list[tuple[sp.Rational, sp.Expr]]] = {}
-    for name in [name for name in parts if name in back and back[name] in roots]:
-        powers.setdefault(back[name].base, []).append((back[name].exp, parts.pop(name)))
-    joined = (_joined(base, terms) for base, terms in powers.items())
-    return sp.Add(*joined, *(sp.factor(k) * key for key, k in parts.items())).xreplace(back)
-
-
-def _joined(square: sp.Expr, terms: list[tuple[sp.Rational, sp.Expr]]) -> sp.Expr:
-    """Powers of S; where that is short as one fraction, whose numerator holds each order of a, b and c once: the powers cancel
-    where these are small."""
-    if len(terms) == 1 or sum(k.count_ops() for _, k in terms) > JOINED:
-        return sp.Add(*(sp.factor(k) * square**exponent for exponent, k in terms))
-    lowest = min(exponent for exponent, _ in terms)
-    return sp.factor(sp.Add(*(k * square ** (exponent - lowest) for exponent, k in terms))) * square**lowest
