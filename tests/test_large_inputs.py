@@ -57,3 +57,13 @@ def test_the_reference_does_not_know_either(net: Compilation) -> None:
     assert mp.isnan(near.nngp[""])
     assert mp.isnan(near.ntk[""])
     assert abs(evaluate(net.recursion, (16 * FAR[0],), (16 * FAR[1],), 15).nngp[""]) < 1e-15
+
+
+def test_angles_beyond_a_right_one() -> None:
+    """E sin(u^2) sin(v^2), of E exp(i(u^2 + s v^2)) = det^(-1/2): det has a negative real part for large variances."""
+    net = compile_source(Source("net.arch", "arch net {\ninput x: vector(2)\noutput dense(sin(dense(x)^2))\n}"))
+    x = 5 * np.array([[1.0, 0.0], [0.8, 0.6]])
+    a, c = 12.5, 10.0
+    plus, minus = (1 / np.sqrt((1 - 2j * a) * (1 - 2j * s * a) + 4 * s * c**2) for s in (1, -1))
+    with jax.enable_x64(True):
+        assert float(net.nngp(x)[0, 1]) == pytest.approx((minus - plus).real / 2, rel=1e-12)
