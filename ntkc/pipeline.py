@@ -28,6 +28,7 @@ from ntkc.passes.lower import lower
 from ntkc.passes.parse import parse
 from ntkc.passes.read import read
 from ntkc.passes.resolve import Gated, resolve
+from ntkc.passes.warn import reached
 from ntkc.passes.warn import warn as warnings_of
 from ntkc.sampling.inputs import Side
 from ntkc.sampling.sampled import Sampled, diagonal, sampled
@@ -111,7 +112,9 @@ class Compilation:
     def kernel(self, x1: Any, x2: Any = None, **options: Any) -> Any:
         """`kernel` of the emitted module: a named tuple of `nngp` and `ntk`, each of shape (n1, n2); `Sampled` where sampled.
         With `mask`, a boolean array (n, T), absent positions of sequences are passed over."""
-        return self.sampled(x1, x2, **options) if self.derived is None else self._taking(options).kernel(x1, x2, **options)
+        if self.derived is None:
+            return self.sampled(x1, x2, **options)
+        return reached(self.recursion, self._taking(options).kernel(x1, x2, **options))
 
     def sampled(self, x1: Any, x2: Any = None, **options: Any) -> Sampled:
         """The same by Monte Carlo over `samples=4096` slices of the infinitely wide network, with standard errors; `seed=0`."""
@@ -130,7 +133,9 @@ class Compilation:
 
     def diagonal(self, x: Any, **options: Any) -> Any:
         """Both kernels of each row with itself, (n,)."""
-        return diagonal(self.sampled(x, **options)) if self.derived is None else self._taking(options).diagonal(x, **options)
+        if self.derived is None:
+            return diagonal(self.sampled(x, **options))
+        return reached(self.recursion, self._taking(options).diagonal(x, **options))
 
 
 def compile_source(

@@ -9,6 +9,7 @@ import numpy as np
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from ntkc.gaussian.bounds import TERMS, left_out, tails_at
 from ntkc.gaussian.hermite import coefficients, projected, quadrature
 from ntkc.gaussian.kinks import Damped
 from ntkc.gaussian.moments import A, B, C
@@ -101,9 +102,13 @@ def _clamped(law: Expectation) -> sp.Expr:
 
 
 def _summed(law: Series, c: Any, a: Any, b: Any) -> Any:
-    """The truncated series, with its coefficients to double precision: more digits would be beyond its own error."""
+    """The truncated series, with its coefficients to double precision: more digits would be beyond its own error. NaN where it
+    may be off by more than it is trusted with."""
     if c == a == b:
         return mp.mpf(coefficients(law.f * law.g, float(a), law.kinks, 1)[0][0])
+    rho = c / mp.sqrt(a * b) if a * b else mp.mpf(0)
+    if not _trusted(law, float(abs(rho)), float(a), float(b)):
+        return mp.nan
     left, right = (coefficients(h, float(s), law.kinks, law.terms)[0] for h, s in ((law.f, a), (law.g, b)))
     products, apart = left * right, 0.0
     if law.split is not None:
@@ -112,8 +117,16 @@ def _summed(law: Series, c: Any, a: Any, b: Any) -> Any:
         kinked = (projected(w * h.values(np.sqrt(float(s)) * x), x, law.terms) for h, s in ((p, a), (q, b)))
         products = products - np.prod(list(kinked), 0)
         apart = _damped_pair(p, q, *map(float, (c, a, b)))
-    rho = c / mp.sqrt(a * b) if a * b else mp.mpf(0)
     return mp.fsum(mp.mpf(k) * rho**i for i, k in enumerate(products)) + apart
+
+
+def _trusted(law: Series, rho: float, a: float, b: float) -> bool:
+    """Whether what is left out is small enough at these variances."""
+    if law.trust is None or max(a, b) > law.trust[1]:
+        return law.trust is None
+    p, q = law.split or (None, None)
+    s, t = tails_at(law.f, law.kinks, p, a), tails_at(law.g, law.kinks, q, b)
+    return rho**law.terms * left_out(s, t, TERMS.index(law.terms)) <= law.trust[0] * math.sqrt(s.square * t.square)
 
 
 def _damped_pair(p: Damped, q: Damped, c: float, a: float, b: float) -> float:

@@ -78,7 +78,8 @@ def _status(definition: Definition) -> str:
         return ""
     worst = max(definition.value.bounds)
     span = f"{VARIANCES[0]} to {VARIANCES[-1]}"
-    return f" ({definition.value.method}, error <= {worst:.1e} for variances {span})"
+    lost = f"; NaN where it may be above {trust[0]:.0e}" if (trust := definition.value.trust) else ""
+    return f" ({definition.value.method}, error <= {worst:.1e} for variances {span}{lost})"
 
 
 def _constants(program: Program) -> Iterator[str]:
@@ -168,7 +169,8 @@ def _definitions(program: Program) -> Iterator[str]:
 def _series(s: Series) -> str:
     kinks = f"({''.join(text(k) + ', ' for k in s.kinks)})"
     parts = "" if s.split is None else f", ({', '.join(f'({p.rate}, {p.powers})' for p in s.split)})"
-    return f"_series({_lambda(s.f)}, {_lambda(s.g)}, c, a, b, {s.terms}, {kinks}{parts})"
+    trust = "" if s.trust is None else f", trust=({s.trust[0]:.1e}, {s.trust[1]})"
+    return f"_series({_lambda(s.f)}, {_lambda(s.g)}, c, a, b, {s.terms}, {kinks}{parts}{trust})"
 
 
 def _lambda(function: sp.Expr) -> str:

@@ -35,7 +35,8 @@ class Printer(JaxPrinter):
         return f"{self.parenthesize(base, PRECEDENCE['Pow'])}**{self.parenthesize(exponent, PRECEDENCE['Pow'])}"
 
     def _print_atan2(self, expr: sp.atan2) -> str:
-        return self._call("_atan2", expr)
+        """The prelude's is for angles of at most a right one, which sines of squares exceed."""
+        return self._call("_atan2" if _is_root(expr.args[1]) else "jnp.arctan2", expr)
 
     def _print_gram_root(self, expr: sp.Expr) -> str:
         return self._call("_gram_root", expr)
@@ -76,6 +77,14 @@ class Printer(JaxPrinter):
 
     def _call(self, name: str, expr: sp.Expr) -> str:
         return f"{name}({', '.join(self._print(arg) for arg in expr.args)})"
+
+
+def _is_root(expr: sp.Expr) -> bool:
+    """Whether it cannot be negative, as no root is that the prelude takes."""
+    factors = sp.Mul.make_args(expr)
+    return all(
+        f.is_nonnegative or f.func.__name__ == "gram_root" or (f.is_Pow and f.exp.is_Rational and f.exp.q == 2) for f in factors
+    )
 
 
 def text(expr: sp.Expr) -> str:

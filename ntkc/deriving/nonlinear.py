@@ -9,7 +9,7 @@ from ntkc.gaussian.product import Factors, Monomial, expect, monomials
 from ntkc.gaussian.series import Series, series
 from ntkc.gaussian.slope import slope
 from ntkc.gaussian.small import cancels
-from ntkc.gaussian.terms import NotClosed, Z
+from ntkc.gaussian.terms import MayGrow, NotClosed, Z
 from ntkc.ir.network import CarriedNode, FinalNode, Law, NonlinearNode
 from ntkc.ir.recursion import Dual
 
@@ -118,6 +118,8 @@ class Nonlinear(Memory):
             law: Expectation | Series
             try:
                 law = expectation(f, g)
+            except MayGrow:
+                raise
             except NotClosed:
                 law = series(f, g)
             self.duals[f, g] = Dual("dual_" + "_".join(names), law)

@@ -36,20 +36,33 @@ class Tails:
 @cache
 def tails(function: sp.Expr, kinks: tuple[sp.Expr, ...], part: Damped | None) -> tuple[Tails, ...]:
     """For each reference variance; without `part`, p = 0."""
-    slopes, found = _slopes(function, part), []
+    found = []
     for variance in VARIANCES:
         square = coefficients(function, variance, kinks, 2)[1]
         finer = coefficients(function, variance, kinks, 2, 2 * NODES + 1)[1]
         if abs(finer - square) > 1e-2 * square:  # as at a pole
             raise Unbounded(f"E f^2 of {str(function).replace(str(Z), 'z')} is infinite, or cannot be computed")
-        x, w = quadrature(variance, kinks)
-        z = np.sqrt(variance) * x
-        p = part.values(z) if part else np.zeros_like(z)
-        rest = _tail(values_of(function, z) - p, x, w)
-        if slopes is not None:
-            rest = _smaller(rest, _by_slopes(slopes, part, variance), square + float(np.sum(w * p**2)))
-        found.append(Tails(square, _tail(p, x, w), rest))
+        found.append(tails_at(function, kinks, part, variance))
     return tuple(found)
+
+
+@cache
+def tails_at(function: sp.Expr, kinks: tuple[sp.Expr, ...], part: Damped | None, variance: float) -> Tails:
+    """For one variance that quadrature is right for."""
+    square = coefficients(function, variance, kinks, 2)[1]
+    x, w = quadrature(variance, kinks)
+    z = np.sqrt(variance) * x
+    p = part.values(z) if part else np.zeros_like(z)
+    rest = _tail(values_of(function, z) - p, x, w)
+    if (slopes := _slopes(function, part)) is not None:
+        rest = _smaller(rest, _by_slopes(slopes, part, variance), square + float(np.sum(w * p**2)))
+    return Tails(square, _tail(p, x, w), rest)
+
+
+def left_out(s: Tails, t: Tails, n: int) -> float:
+    """What the first `TERMS[n]` terms leave out at most where |rho| = 1."""
+    products = (s.part[n] * t.rest[n], s.rest[n] * t.part[n], s.rest[n] * t.rest[n])
+    return float(np.sum(np.sqrt(products)))
 
 
 def _tail(values: Array, x: Array, w: Array, shift: int = 0) -> Array:
@@ -58,6 +71,7 @@ def _tail(values: Array, x: Array, w: Array, shift: int = 0) -> Array:
     return np.array([max(square - float(np.sum(h[: n - shift] ** 2)), 0.0) + NOISE * square for n in TERMS])
 
 
+@cache
 def _slopes(function: sp.Expr, part: Damped | None) -> tuple[sp.Expr, sp.Expr] | None:
     """Third derivatives for z > 0 and z < 0, where those of r have no worse than a jump at 0."""
     found = pieces(function)

@@ -9,13 +9,15 @@ import sympy as sp
 
 from ntkc.gaussian.antiderivative import RING, VARIANCE_U, VARIANCE_V, Rational, Span, add, inverse, scale
 from ntkc.gaussian.moments import A, B, C, isserlis, pairings
-from ntkc.gaussian.terms import NotClosed, Term
+from ntkc.gaussian.terms import Term, check_growth
 
 DET = sp.Symbol("det", positive=True)
 
 
 def tilt(first: Term, second: Term) -> tuple[sp.Expr, sp.Expr, sp.Expr, sp.Expr]:
     """(det, a, b, c): the covariance after the two Gaussian factors, and E of these factors is 1/sqrt(det)."""
+    for term in (first, second):
+        check_growth(term.quadratic)
     alpha, beta = -2 * first.quadratic, -2 * second.quadratic
     det = (1 + alpha * A) * (1 + beta * B) - alpha * beta * C**2
     return det, (A * (1 + beta * B) - beta * C**2) / det, (B * (1 + alpha * A) - alpha * C**2) / det, C / det
@@ -23,8 +25,6 @@ def tilt(first: Term, second: Term) -> tuple[sp.Expr, sp.Expr, sp.Expr, sp.Expr]
 
 def exponentials(first: Term, second: Term) -> tuple[sp.Expr, sp.Expr]:
     """(k, x): E of the product of two terms without step, erf and delta is k exp(x), in A, B, C."""
-    if first.quadratic.is_positive or second.quadratic.is_positive:
-        raise NotClosed("exp(q z^2) with q > 0 has an expectation only for small variances")
     det, *inside = tilt(first, second)
     a, b, c = (entry if det == 1 else sp.expand(entry * det) / DET for entry in inside)
     n, m, l1, l2 = first.power, second.power, first.linear, second.linear

@@ -5,7 +5,7 @@ from functools import cache
 
 import sympy as sp
 
-from ntkc.gaussian.terms import NotClosed, Term, Terms, decompose
+from ntkc.gaussian.terms import NotClosed, Term, Terms, check_growth, decompose
 
 A = sp.Symbol("a", positive=True)
 B = sp.Symbol("b", positive=True)
@@ -43,11 +43,8 @@ def _mean(term: Term, a: sp.Expr) -> sp.Expr:
     if term.delta is not None:  # (-1)^i d^i/du^i of the density at 0, a moment of the precision
         i = term.delta
         return k * isserlis(i, 0, -1 / a, sp.S.Zero, sp.S.Zero) * (-1) ** i / sp.sqrt(2 * sp.pi * a)
+    check_growth(term.quadratic)
     tilt = 1 - 2 * term.quadratic * a
-    if tilt.is_positive is False:
-        raise NotClosed(f"E exp({term.quadratic} z^2) is infinite where 1 <= {2 * term.quadratic * a}")
-    if term.quadratic.is_positive:
-        raise NotClosed(f"E exp({term.quadratic} z^2) exists only for small variances")
     return k / sp.sqrt(tilt) * _centred(term, a / tilt)
 
 

@@ -8,13 +8,14 @@ E f g = E p q + sum_k (f_k g_k - p_k q_k) rho^k, where only terms with r or s ar
 sqrt(tail_p tail_s) + sqrt(tail_r tail_q) + sqrt(tail_r tail_s).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import sympy as sp
 
-from ntkc.gaussian.bounds import TERMS, tails
+from ntkc.gaussian.bounds import TERMS, left_out, tails
+from ntkc.gaussian.hermite import NODES, coefficients
 from ntkc.gaussian.kinks import Damped, damped, kinks
 from ntkc.gaussian.terms import NotClosed, Z
 
@@ -23,6 +24,8 @@ GOAL, WORTH = 1e-9, 10
 not taken either."""
 LOOSEST = 0.12
 """The largest such bound with which a series is still used; the user is told of it."""
+LEAST, LARGEST, RESOLVED = 1e-6, 12, 1e-9
+"""The smallest bound that a run minds; the greatest exponent of 4 asked for as a variance; what two quadratures may differ by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class Series:
     bounds: tuple[float, ...]
     kinks: tuple[sp.Expr, ...] = ()
     split: tuple[Damped, Damped] | None = None
+    trust: tuple[float, float] | None = None
+    """The relative bound beyond which a run gives NaN, and the largest variance that quadrature is right for."""
 
     @property
     def method(self) -> str:
@@ -59,7 +64,19 @@ def series(f: sp.Expr, g: sp.Expr) -> Series:
         raise NotClosed(
             f"it has no closed form, and {TERMS[chosen]} terms of its Hermite series may be off by {worst[chosen]:.0%}"
         )
-    return found[chosen][1]
+    return replace(found[chosen][1], trust=(max(LEAST, 2 * worst[chosen]), min(_largest(h, where) for h in (f, g))))
+
+
+def _largest(f: sp.Expr, where: tuple[sp.Expr, ...]) -> float:
+    """The largest variance at which quadrature has E f^2; there are larger ones than the bounds are measured at."""
+    for variance in (4.0**k for k in range(2, LARGEST)):
+        try:
+            square, finer = (coefficients(f, variance, where, 2, nodes)[1] for nodes in (NODES, 2 * NODES + 1))
+        except NotClosed:
+            return variance / 4
+        if abs(finer - square) > RESOLVED * square:
+            return variance / 4
+    return 4.0**LARGEST
 
 
 def _best(f: sp.Expr, g: sp.Expr, where: tuple[sp.Expr, ...], n: int) -> tuple[float, Series]:
@@ -85,8 +102,7 @@ def _bounds(
     """The largest relative bound, and the bounds."""
     p, q = split or (None, None)
     sides = list(zip(tails(f, where, p), tails(g, where, q), strict=True))
-    products = ((s.part[n] * t.rest[n], s.rest[n] * t.part[n], s.rest[n] * t.rest[n]) for s, t in sides)
-    found = tuple(float(np.sum(np.sqrt(three))) for three in products)
+    found = tuple(left_out(s, t, n) for s, t in sides)
     sizes = [float(np.sqrt(s.square * t.square)) for s, t in sides]
     if not any(sizes):
         raise NotClosed("it has no closed form, and is too small for a series to be computed")

@@ -16,6 +16,10 @@ class NotClosed(Exception):
     """No closed form by the methods here; the text says which step failed."""
 
 
+class MayGrow(NotClosed):
+    """It closes unless a hyperparameter has another sign than most."""
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
     """`coefficient * z^power * H(z)^step * erf(scale z) * exp(quadratic z^2 + linear z)`, or with `delta = i` not None
@@ -68,6 +72,17 @@ def collect(terms: Iterator[Term]) -> Terms:
 def differentiate(terms: Terms) -> Terms:
     """Term by term, in the sense of distributions."""
     return collect(piece for term in terms for piece in _derivative(term))
+
+
+def check_growth(quadratic: sp.Expr) -> None:
+    """exp(q z^2) with q > 0 has a second moment for small variances only; beyond them formulas give finite numbers, too."""
+    nonzero = {s: sp.Dummy(s.name, real=True, nonzero=True) for s in quadratic.free_symbols if s.is_nonnegative is None}
+    growth = sp.re(quadratic).xreplace(nonzero)
+    if growth.is_positive:
+        raise NotClosed(f"exp({quadratic} z^2) has an expectation for small variances only")
+    if not growth.is_nonpositive:
+        message = f"exp({quadratic} z^2) has an expectation for small variances only where {quadratic} > 0"
+        raise MayGrow(f"{message}, which the domain of a parameter can exclude, as in `param w = 1 in [0, inf)`")
 
 
 def _derivative(term: Term) -> Iterator[Term]:

@@ -1,6 +1,10 @@
 """Recursion -> warnings: expectations that are no closed forms, with the error that they may have, and closed forms that lose
 digits at small variances."""
 
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
 import sympy as sp
 
 from ntkc.diagnostics import Diagnostic
@@ -11,6 +15,7 @@ from ntkc.gaussian.small import cancels, small
 from ntkc.ir.recursion import Recursion, equations
 
 NOTICEABLE = 1e-6
+Kernels = TypeVar("Kernels")
 
 
 def warn(recursion: Recursion) -> tuple[Diagnostic, ...]:
@@ -32,3 +37,17 @@ def warn(recursion: Recursion) -> tuple[Diagnostic, ...]:
             help = "keep inputs near size 1 and in float64; with numbers for its hyperparameters it may have a series there"
             found.append(Diagnostic("cancellation", message, equation.span, label, help, severity="warning"))
     return tuple(found)
+
+
+def reached(recursion: Recursion, kernels: Kernels) -> Kernels:
+    """The same, or an error where a series was too short for its arguments, which makes them NaN; traced ones stay so."""
+    series = [f"`{dual.name}`" for dual in recursion.duals if isinstance(dual.law, Series)]
+    values = [v for v in jax.tree.leaves(kernels) if not isinstance(v, jax.core.Tracer)] if series else []
+    lost = sum(int(jnp.sum(jnp.isnan(v))) for v in values)
+    if lost:
+        count = sum(v.size for v in values)
+        message = (
+            f"{lost} of {count} numbers are not known: the Hermite series of {', '.join(series)} are too short for the variances"
+        )
+        raise ValueError(f"{message} and near duplicates of these inputs; scale down the inputs or the weights")
+    return kernels

@@ -44,7 +44,10 @@ class Expressions(Indexing):
             case ast.Unary(operand=operand):
                 return -self.value(operand, scope)
             case ast.Binary(op=op, left=left, right=right, span=span):
-                return finite(arithmetic(op, self.value(left, scope), self.value(right, scope), span), span)
+                a, b = self.value(left, scope), self.value(right, scope)
+                if op == "^":
+                    self._check_root(a, b, span)
+                return finite(arithmetic(op, a, b, span), span)
             case ast.Pipe(value=value, target=target, span=span):
                 name, call = (target, None) if isinstance(target, ast.Name) else (target.function, target)
                 args = (value, *(call.args if call else ()))
@@ -57,6 +60,14 @@ class Expressions(Indexing):
                 return self._index(self.value(value, scope), indices, span, scope)
             case _:
                 fail("misplaced-tuple", "a tuple stands where one value is needed", expr.span)
+
+    def _check_root(self, base: sp.Expr, exponent: sp.Expr, span: Span) -> None:
+        """Of a hyperparameter that may be negative there is none, and algebra would say otherwise: sqrt(w)^2 is w."""
+        domains = {p.symbol: p.domain for p in self.parameters}
+        one = len(base.free_symbols) == 1 and base.free_symbols <= set(domains) and base.diff(*base.free_symbols).is_number
+        if one and not exponent.is_integer and not within(base, sp.Interval(0, sp.oo), domains):
+            help = "give the `param` a domain, such as `param w = 1 in [0, inf)`"
+            fail("not-a-number", "this root may be one of a negative number", span, f"`{base}` may be negative", help)
 
     def number(self, expr: ast.Expr, scope: Scope, what: str) -> sp.Expr:
         """A value that is no value of the network."""
@@ -205,6 +216,8 @@ class Expressions(Indexing):
         values = [self.value(arg, scope) for arg in call.args]
         if function.name == "hermite" and not (values[1].is_Integer and 0 <= values[1] <= 100):
             fail("not-an-integer", "the degree of `hermite` must be an integer from 0 to 100", call.args[1].span)
+        if function.name == "sqrt":
+            self._check_root(values[0], sp.Rational(1, 2), call.span)
         dummies = tuple(sp.Dummy(f"t{i}", real=True) for i in range(len(values)))
         if not any(self.builder.reads(value) for value in values):
             return finite(function.formula(*values), call.span)

@@ -162,9 +162,10 @@ def _near_zero(closed, series, a, b, limit):
     return lax.cond(jnp.any(small), lambda: jnp.where(small, series(), closed), lambda: closed)
 
 
-def _series(f, g, c, a, b, terms, edges=(), split=None):
+def _series(f, g, c, a, b, terms, edges=(), split=None, trust=None):
     """E f(u) g(v) = sum over k < terms of f_k(a) g_k(b) rho^k, rho = c / sqrt(a b); by quadrature where u = v. Where p, q with
-    the kinks of f, g are given, it is E p(u) q(v) and the sum of f_k g_k - p_k q_k."""
+    the kinks of f, g are given, it is E p(u) q(v) and the sum of f_k g_k - p_k q_k. `trust` is the error, relative to
+    sqrt(E f^2 E g^2), beyond which it is NaN, and the largest variance that the quadrature is right for."""
     p, q = ([_damped(part)] for part in split) if split else ([], [])
     left, right = _hermite([f, *p], a, terms, edges), _hermite([g, *q], b, terms, edges)
     m = _sqrt(a) * _sqrt(b)
@@ -177,7 +178,30 @@ def _series(f, g, c, a, b, terms, edges=(), split=None):
     total = lax.fori_loop(0, terms, add, jnp.zeros_like(rho + m))
     total += _damped_pair(*split, c, a, b) if split else 0
     (exact,) = _hermite([lambda z: f(z) * g(z)], a, 1, edges)
-    return total + lax.stop_gradient(jnp.where((c == a) & (a == b), exact[0] - total, 0))
+    same = (c == a) & (a == b)
+    if trust:
+        rests = (_rests([f, *p], left, a, edges), _rests([g, *q], right, b, edges))
+        total = _trusted(total, same, rho**terms, *rests, (a <= trust[1]) & (b <= trust[1]), trust[0])
+    return total + lax.stop_gradient(jnp.where(same, exact[0] - total, 0))
+
+
+def _rests(functions, found, variance, edges):
+    """Of f - p and p, or of f alone: the roots of what the coefficients leave of their second moments, over that of E f^2."""
+    f, *p = functions
+    parts = [lambda z: f(z) - p[0](z), *p] if p else [f]
+    tables = [found[0] - found[1], found[1]] if p else found
+    whole, *squares = _hermite([lambda z, h=h: h(z) ** 2 for h in (f, *parts)], variance, 1, edges)
+    return [_sqrt(_ratio(s[0] - jnp.sum(t**2, 0), whole[0])) for s, t in zip(squares, tables, strict=True)]
+
+
+def _trusted(total, same, power, left, right, resolved, loosest):
+    """NaN where what is left out may be more than `loosest`, or than rounding hides; where u = v only its derivatives are, as the
+    value is not taken from the series. By Cauchy and Schwarz, p q alone not being left out."""
+    bound = sum(r * s for i, r in enumerate(left) for j, s in enumerate(right) if not i or not j) * jnp.abs(power)
+    limit = max(loosest, 4 * math.sqrt(jnp.finfo(total.dtype).eps))
+    lost = lax.stop_gradient(~(resolved & (bound <= limit)))
+    still = jnp.where(lost & same, total - lax.stop_gradient(total), 1)
+    return total * jnp.where(lost & ~same, jnp.nan, 1).astype(total.dtype) + jnp.where(lost & same, jnp.sqrt(still), 0)
 
 
 def _damped(part):
