@@ -180,7 +180,7 @@ def test_a_broken_archive_is_text(tmp_path: Path) -> None:
     file.write_text(ERF)
     np.savez(samples, x=np.ones((1, 4)))
     samples.write_bytes(samples.read_bytes()[:150])
-    assert "is not a readable .npy or .npz file" in run("eval", str(file), str(samples))[1]
+    assert "is damaged: File is not a zip file" in run("eval", str(file), str(samples))[1]
 
 
 GOLDEN = Path(__file__).parent / "golden" / "examples"
