@@ -6,9 +6,9 @@ import re
 from functools import cache
 from types import ModuleType
 
-from ntkc.backends.prelude import api, checks, collapse, finite, numerics, orthants, pairs, positions, tiles
+from ntkc.backends.prelude import api, checks, collapse, finite, gradients, numerics, orthants, pairs, positions, tiles
 
-PRELUDE = (numerics, orthants, positions, tiles, collapse, pairs, checks, api, finite)
+PRELUDE = (numerics, orthants, positions, tiles, gradients, collapse, pairs, checks, api, finite)
 WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 ENTRIES = ("kernel", "nngp", "ntk", "diagonal")
 

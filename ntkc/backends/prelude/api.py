@@ -39,7 +39,6 @@ def kernel(x1, x2=None, *, get=("nngp", "ntk"), precision="accurate", **params):
     the network cannot take; outside of jax.jit and jax.grad both are errors.
     """
     get, (given, params), wide = _kinds(get, precision), _split(params), jax.config.jax_enable_x64
-    evaluate = _compiled if wide else _differentiable
     with jax.enable_x64(True):
         a = _sized(_inputs("x1", x1, given, None if x2 is None else 0, precision), wide)
         b = a if x2 is None else _sized(_inputs("x2", x2, given, 1, precision), wide)
@@ -47,9 +46,14 @@ def kernel(x1, x2=None, *, get=("nngp", "ntk"), precision="accurate", **params):
             if u.dtype != v.dtype or (u.shape[-1] != v.shape[-1] and not _are_tokens(u)):
                 raise ValueError(f"x1 and x2 differ in kind: {u.shape[-1]} features of {u.dtype}, {v.shape[-1]} of {v.dtype}")
         _check_memory(a[0], b[0], get, _type_of(a))
-        out = evaluate(a, b, _hyperparameters(params), get, x2 is None, precision)
+        out = _evaluated(_compiled, wide, (a, b, _hyperparameters(params)), (get, x2 is None, precision))
         out = _else_nan(out, _valid(a, params), _valid(b, params))
     return Kernel(*(_unwrap(out[kind]) if kind in get else None for kind in ("nngp", "ntk")))
+
+
+def _evaluated(evaluate, wide, arrays, static):
+    """Differentiable in reverse mode alone where the caller has not enabled 64-bit types, which the derivative has."""
+    return evaluate(*arrays, *static) if wide else _differentiable(evaluate, arrays, static)
 
 
 def _sized(xs, wide):
@@ -68,12 +72,10 @@ def ntk(x1, x2=None, **options):
 
 
 def diagonal(x, *, get=("nngp", "ntk"), precision="accurate", **params):
-    """The kernels of each row with itself, of shape (n,)."""
+    """The kernels of each row with itself, of shape (n,); the options are those of `kernel`."""
     get, (given, params), wide = _kinds(get, precision), _split(params), jax.config.jax_enable_x64
     with jax.enable_x64(True):
         xs = _sized(_inputs("x", x, given, precision=precision), wide)
-        dtype = _working_type(_type_of(xs), precision)
-        own = jax.jit(EVALUATE()[1], static_argnames=("get", "dtype"))
-        out = jax.tree.map(lambda v: v.astype(_type_of(xs)), own(xs, _hyperparameters(params), get, dtype))
+        out = _evaluated(_compiled_own, wide, (xs, _hyperparameters(params)), (get, precision))
         out = _else_nan(out, _valid(xs, params))
     return Kernel(*(_unwrap(out[kind]) if kind in get else None for kind in ("nngp", "ntk")))

@@ -1,4 +1,4 @@
-"""From the rows of two inputs to kernels, tile by tile, and how to differentiate that."""
+"""From the rows of two inputs to kernels, tile by tile."""
 
 import math
 from functools import partial
@@ -6,7 +6,6 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.custom_derivatives import SymbolicZero
 
 
 def _columns(arrays, *turns):
@@ -136,50 +135,18 @@ def _tiled(tile, n1, n2, symmetric, size=512):
     return lax.fori_loop(0, len(starts), body, jax.tree.unflatten(tree, empty))
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
-def _differentiable(x1, x2, params, get, symmetric, precision):
-    return _compiled(x1, x2, params, get, symmetric, precision)
-
-
-def _forward_pass(x1, x2, params, get, symmetric, precision):
-    arguments = (x1, x2, params)
-    values = jax.tree.map(lambda a: a.value, arguments)
-    moving = tuple(a.perturbed for a in jax.tree.leaves(arguments))
-    return _compiled(*values, get, symmetric, precision), jax.tree_util.Partial(partial(_pull, moving), values)
-
-
-def _pull(moving, values, static, cotangent):
-    """Cotangents of the arguments that are differentiated by; None for the others."""
-    leaves, tree = jax.tree.flatten(values)
-    where = [i for i, moves in enumerate(moving) if moves]
-
-    def run(*moved):
-        every = list(leaves)
-        for i, v in zip(where, moved, strict=True):
-            every[i] = v
-        return _compiled(*jax.tree.unflatten(tree, every), *static)
-
-    found = jax.vjp(run, *(leaves[i] for i in where))[1](cotangent)
-    every = [None] * len(leaves)
-    for i, v in zip(where, found, strict=True):
-        every[i] = v
-    return jax.tree.unflatten(tree, every)
-
-
-def _backward_pass(get, symmetric, precision, pull, cotangent):
-    with jax.enable_x64(True):  # the caller's scope has ended by the time JAX gets here
-        full = jax.tree.map(lambda c: jnp.zeros(c.shape, c.dtype) if isinstance(c, SymbolicZero) else c, cotangent)
-        return pull((get, symmetric, precision), full)
-
-
-_differentiable.defvjp(_forward_pass, _backward_pass, symbolic_zeros=True)
-
-
 @partial(jax.jit, static_argnames=("get", "symmetric", "precision"))
 def _compiled(x1, x2, params, get, symmetric, precision):
     result = _type_of(x1)
     dtype = _working_type(result, precision)
     out = EVALUATE()[0](x1, x2, params, get, symmetric, dtype, precision)
+    return jax.tree.map(lambda o: o.astype(result), out)
+
+
+@partial(jax.jit, static_argnames=("get", "precision"))
+def _compiled_own(x, params, get, precision):
+    result = _type_of(x)
+    out = EVALUATE()[1](x, params, get, _working_type(result, precision))
     return jax.tree.map(lambda o: o.astype(result), out)
 
 
