@@ -177,7 +177,8 @@ def test_the_checker_proves_and_contradicts() -> None:
     assert "FAILED" in {finding.status for finding in prove(certificate)}
 
 
-@pytest.mark.parametrize("name", [pytest.param("mean", marks=pytest.mark.slow), "last"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mean", "last"])
 def test_masks_of_a_scan_that_is_written_out(name: str) -> None:
     compilation, one = (_compile(PROGRAMS[name].replace("sequence(2", f"sequence({n}")) for n in (2, 1))
     x, mask = _data(compilation, 2), np.array([[True, True], [True, False]])

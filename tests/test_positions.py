@@ -95,6 +95,17 @@ NETWORKS = {
     "output t |> embedding(std=0.7, width=256) |> erf |> flatten |> dense",
 }  # fmt: skip
 GRAPH_WEIGHTS = np.abs(np.random.default_rng(9).normal(size=(3, 4, 4)))
+SLOW = {
+    "affine_norm_in_scan",
+    "attention_identity",
+    "concat_height",
+    "constant_variance",
+    "continuous_rnn",
+    "depthwise_then_dense",
+}
+SLOW |= {"flatten_then_relu", "lagged_rnn", "leaky_with_a_start", "norm_at_each_position", "one_input_in_full", "rnn_untied"}
+SLOW |= {"rnn_with_a_start", "scan_of_a_function", "sinusoids_twice", "stacked_rnn", "standard_leaky_rnn", "tied_conv"}
+"""What others are like that are drawn always."""
 WIDTH, DRAWS, OUTPUTS = 256, 48, 128
 
 
@@ -139,7 +150,7 @@ def test_sinusoids_in_the_sampled_limit() -> None:
         assert np.abs(gap / error).max() < 4
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in NETWORKS])
 def test_networks_converge(name: str) -> None:
     compilation = _compile(NETWORKS[name])
     module = compilation.module()

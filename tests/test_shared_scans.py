@@ -65,7 +65,8 @@ def test_a_difference_of_outputs(cell: str, readout: str) -> None:
         np.testing.assert_allclose(getattr(found, kind), expected, rtol=1e-10, atol=1e-12 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("readout", ["last", pytest.param("global_avg_pool", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("readout", ["last", "global_avg_pool"])
 def test_sequences_of_different_lengths(readout: str) -> None:
     mask = np.arange(4) < np.array([4] * 3 + [3] * 3)[:, None]
     found = _two("plain", readout, "y[:3]").kernel((X, Y))
